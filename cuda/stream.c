@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program in stream mode: operations prepared once, issued one after the other at each run.
+#include "cuda_backend.h"
+#include "plan.h"
+#include "program.h"
+
+#define DESCRIPTION_BYTES 512
+
+segue_status segue_cuda_stream_prepare(struct segue_backend_program *program,
+                                       const struct segue_plan *plan)
+{
+    struct segue_lowering *lowering = &program->lowering;
+    const struct segue_allocator *allocator = segue_cuda_allocator(lowering->cuda);
+    if (plan->node_count == 0)
+        return SEGUE_OK;
+    struct segue_operation *operations =
+        segue_allocate_zeroed(allocator, plan->node_count, sizeof(*operations));
+    if (operations == NULL)
+        return segue_fail(lowering->cuda->base.device, SEGUE_OUT_OF_HOST_MEMORY,
+                          "out of host memory for the %zu operations of command buffer \"%s\"",
+                          plan->node_count, lowering->recording->label);
+    for (size_t i = 0; i < plan->node_count; i++) {
+        const segue_status status = segue_lower(lowering, plan->nodes[i].segment, &operations[i]);
+        if (status != SEGUE_OK) {
+            segue_release(allocator, operations, plan->node_count * sizeof(*operations));
+            return status;
+        }
+    }
+    program->operations = operations;
+    program->operation_count = (uint32_t)plan->node_count;
+    return SEGUE_OK;
+}
+
+void segue_cuda_stream_finish(struct segue_backend_program *program)
+{
+    segue_release(segue_cuda_allocator(program->lowering.cuda), program->operations,
+                  program->operation_count * sizeof(*program->operations));
+    program->operations = NULL;
+    program->operation_count = 0;
+}
+
+/** The call that an operation is, for messages; its result. */
+static CUresult issue(const struct segue_driver *driver, const struct segue_operation *operation,
+                      CUstream stream, const char **out_call)
+{
+    if (operation->kind == SEGUE_OPERATION_KERNEL) {
+        CUlaunchConfig config = operation->as.kernel.config;
+        config.hStream = stream;
+        *out_call = "cuLaunchKernelEx";
+        return driver->cuLaunchKernelEx(&config, operation->as.kernel.function,
+                                        operation->as.kernel.parameters, NULL);
+    }
+    if (operation->kind == SEGUE_OPERATION_COPY) {
+        const CUdeviceptr source = operation->as.copy.source.address;
+        const CUdeviceptr target = operation->as.copy.target.address;
+        const size_t length_bytes = operation->as.copy.length_bytes;
+        if (operation->as.copy.source.host_pointer == NULL &&
+            operation->as.copy.target.host_pointer == NULL) {
+            *out_call = "cuMemcpyDtoDAsync";
+            return driver->cuMemcpyDtoDAsync(target, source, length_bytes, stream);
+        }
+        *out_call = "cuMemcpyAsync";
+        return driver->cuMemcpyAsync(target, source, length_bytes, stream);
+    }
+    const CUdeviceptr target = operation->as.set.target;
+    const uint32_t pattern = operation->as.set.pattern;
+    const size_t count = operation->as.set.pattern_count;
+    switch (operation->as.set.pattern_bytes) {
+    case 1:
+        *out_call = "cuMemsetD8Async";
+        return driver->cuMemsetD8Async(target, (unsigned char)pattern, count, stream);
+    case 2:
+        *out_call = "cuMemsetD16Async";
+        return driver->cuMemsetD16Async(target, (unsigned short)pattern, count, stream);
+    default:
+        *out_call = "cuMemsetD32Async";
+        return driver->cuMemsetD32Async(target, pattern, count, stream);
+    }
+}
+
+segue_status segue_cuda_stream_issue(struct segue_backend_program *program, CUstream stream)
+{
+    const struct segue_lowering *lowering = &program->lowering;
+    struct segue_cuda *cuda = lowering->cuda;
+    for (uint32_t i = 0; i < program->operation_count; i++) {
+        const struct segue_operation *operation = &program->operations[i];
+        const char *call = NULL;
+        const CUresult result = issue(&cuda->driver, operation, stream, &call);
+        if (result != CUDA_SUCCESS) {
+            char text[DESCRIPTION_BYTES];
+            return segue_cuda_raise(
+                cuda, result, call, __FILE__, __LINE__, "command buffer \"%s\", %s",
+                lowering->recording->label,
+                segue_lowering_describe(lowering, operation->segment, text, sizeof(text)));
+        }
+    }
+    return SEGUE_OK;
+}

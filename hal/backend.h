@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file backend.h
+ * The narrow interface between the neutral half (hal/) and the half that speaks to a driver
+ * (cuda/). hal/ validates, orders and keeps lifetimes; a backend only carries out. Nothing here is
+ * public.
+ *
+ * Rules for a backend: it checks every driver call and returns its failure through
+ * segue_fail_driver (status.h); on failure it leaves nothing behind; it never looks at handles of
+ * the caller beyond what it is given; functions marked [locked] are called with the device's
+ * submission lock held, all others may be called from several threads at once.
+ */
+#ifndef SEGUE_HAL_BACKEND_H
+#define SEGUE_HAL_BACKEND_H
+
+#include <segue/buffer.h>
+#include <segue/device.h>
+#include <segue/executable.h>
+#include <segue/inspect.h>
+#include <segue/soft.h>
+
+struct segue_plan;
+struct segue_recording;
+struct segue_binding_table;
+
+/** Opaque objects of a backend, defined there. */
+struct segue_backend;
+struct segue_backend_module;
+struct segue_backend_program;
+struct segue_backend_queue;
+struct segue_backend_fence;
+
+/** One allocation. Filled by allocate, kept by hal/ in struct segue_memory. */
+struct segue_backend_memory {
+    enum segue_memory_type type;
+    uint64_t size_bytes;
+    /** Multiple of SEGUE_BUFFER_ALIGN_BYTES. */
+    uint64_t device_address;
+    /** Host-visible memory only, else NULL. */
+    void *host_pointer;
+};
+
+/** What a loaded entry point may be launched with. */
+struct segue_backend_entry_limits {
+    uint32_t max_threads_per_block;
+    /** Largest dynamic shared memory a launch may ask for (opt-in limit less static shared). */
+    uint32_t max_dynamic_shared_bytes;
+};
+
+/** What a program is made from: one recording, in one mode, with one table. */
+struct segue_program_request {
+    /** GRAPH or STREAM, never AUTO. */
+    enum segue_execution_mode mode;
+    const struct segue_recording *recording;
+    /** Nodes in creation or issue order, with dependencies; in stream mode the dependencies are
+     *  already met by the order and there are no joins. Only valid during the call. */
+    const struct segue_plan *plan;
+    /** What slots stand for; NULL if there are none. Only valid during the call. */
+    const struct segue_binding_table *table;
+};
+
+struct segue_backend_ops {
+    void (*destroy)(struct segue_backend *backend);
+    /** name and uri may point into the backend. */
+    void (*get_info)(struct segue_backend *backend, struct segue_device_info *out_info);
+    /** NULL unless the driver is the software driver. */
+    const struct segue_soft_api *(*get_soft_api)(struct segue_backend *backend);
+
+    /** Device and constant memory: not zeroed. Host-visible: pinned, mapped. */
+    segue_status (*allocate)(struct segue_backend *backend, enum segue_memory_type type,
+                             uint64_t size_bytes, struct segue_backend_memory *out_memory);
+    void (*release)(struct segue_backend *backend, const struct segue_backend_memory *memory);
+    /** Synchronous copies from and to host memory; ranges are already checked. */
+    segue_status (*write)(struct segue_backend *backend, const struct segue_backend_memory *memory,
+                          uint64_t offset_bytes, const void *data, uint64_t length_bytes);
+    segue_status (*read)(struct segue_backend *backend, const struct segue_backend_memory *memory,
+                         uint64_t offset_bytes, void *data, uint64_t length_bytes);
+    /** Bytes of memory that programs own (staging), current and peak. */
+    void (*get_internal_usage)(struct segue_backend *backend, struct segue_memory_usage *out_usage);
+
+    /** `params` has been checked for form, not against the module. Limits: one per entry point. */
+    segue_status (*module_create)(struct segue_backend *backend,
+                                  const struct segue_executable_params *params,
+                                  struct segue_backend_entry_limits *out_limits,
+                                  struct segue_backend_module **out_module);
+    void (*module_destroy)(struct segue_backend *backend, struct segue_backend_module *module);
+
+    /** Graph mode: builds, instantiates and uploads. Stream mode: stages inline data. Fills in the
+     *  build, instantiate and upload times, and the node and edge counts, of `stats`. The program
+     *  keeps `recording` readable as long as it lives (hal/ holds a reference for it). A failure
+     *  names the command that caused it where the driver says so. */
+    segue_status (*program_create)(struct segue_backend *backend,
+                                   const struct segue_program_request *request,
+                                   struct segue_command_buffer_stats *stats,
+                                   struct segue_backend_program **out_program);
+    void (*program_destroy)(struct segue_backend *backend, struct segue_backend_program *program);
+    /** The nodes and edges given to the driver; arrays live as long as the program. Labels NULL:
+     *  hal/ fills them in for nodes with a command, the backend for others.
+     *  SEGUE_INVALID_STATE in stream mode. */
+    segue_status (*program_describe)(struct segue_backend *backend,
+                                     struct segue_backend_program *program,
+                                     struct segue_graph_view *out_view);
+
+    segue_status (*queue_create)(struct segue_backend *backend,
+                                 struct segue_backend_queue **out_queue);
+    void (*queue_destroy)(struct segue_backend *backend, struct segue_backend_queue *queue);
+    /** Puts a program on the queue. [locked] */
+    segue_status (*queue_run)(struct segue_backend *backend, struct segue_backend_queue *queue,
+                              struct segue_backend_program *program);
+    /** Blocks until all work on the queue is done. */
+    segue_status (*queue_wait_idle)(struct segue_backend *backend,
+                                    struct segue_backend_queue *queue);
+
+    /** A fence: a point on a queue that others wait for. `timing`: fence_elapsed may be asked. */
+    segue_status (*fence_create)(struct segue_backend *backend, bool timing,
+                                 struct segue_backend_fence **out_fence);
+    void (*fence_destroy)(struct segue_backend *backend, struct segue_backend_fence *fence);
+    /** [locked] May be recorded again once nobody needs the earlier point. */
+    segue_status (*fence_record)(struct segue_backend *backend, struct segue_backend_queue *queue,
+                                 struct segue_backend_fence *fence);
+    /** Later work on `queue` waits for the fence's point, on the device. [locked] */
+    segue_status (*fence_enqueue_wait)(struct segue_backend *backend,
+                                       struct segue_backend_queue *queue,
+                                       struct segue_backend_fence *fence);
+    /** SEGUE_OK: reached; SEGUE_TIMEOUT (no error is recorded): not yet. Never blocks. */
+    segue_status (*fence_query)(struct segue_backend *backend, struct segue_backend_fence *fence);
+    segue_status (*fence_elapsed)(struct segue_backend *backend, struct segue_backend_fence *start,
+                                  struct segue_backend_fence *end, uint64_t *out_ns);
+};
+
+/** A backend object starts with this. */
+struct segue_backend {
+    const struct segue_backend_ops *ops;
+    /** The hal/ device, for allocation, logging and errors. Set before open. */
+    segue_device *device;
+};
+
+/** What segue_device_open hands on, with the URI taken apart. */
+struct segue_backend_open_params {
+    segue_device *device;
+    const struct segue_device_params *params;
+    bool soft;
+    /** GPU number. */
+    uint32_t ordinal;
+    /** Software driver: driver version to act as, 0 for its newest; and its seed. */
+    int32_t soft_profile;
+    uint64_t soft_seed;
+};
+
+/** Opens the CUDA backend (cuda/backend.c). `params->device` is set up enough to allocate and to
+ *  report errors. */
+segue_status segue_cuda_backend_open(const struct segue_backend_open_params *params,
+                                     struct segue_backend **out_backend);
+
+#endif // SEGUE_HAL_BACKEND_H

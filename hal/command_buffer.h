@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file command_buffer.h
+ * The object behind segue_command_buffer, and the programs that run it.
+ */
+#ifndef SEGUE_HAL_COMMAND_BUFFER_H
+#define SEGUE_HAL_COMMAND_BUFFER_H
+
+#include "plan.h"
+
+enum segue_command_buffer_state {
+    SEGUE_STATE_NEW,
+    SEGUE_STATE_RECORDING,
+    SEGUE_STATE_ENDED,
+    /** Recording failed; only reset and destroy are left. */
+    SEGUE_STATE_FAILED,
+};
+
+/** A backend program, counted: its command buffer holds one reference, each submission one. */
+struct segue_program {
+    segue_refcount references;
+    struct segue_recording *recording;
+    struct segue_backend_program *backend;
+    /** The table it was made for (copy; buffers are retained); slot_count 0 without slots. */
+    struct segue_range *slots;
+    uint32_t slot_count;
+};
+
+void segue_program_retain(struct segue_program *program);
+void segue_program_release(struct segue_program *program);
+
+struct segue_command_buffer {
+    segue_refcount references;
+    segue_device *device;
+    enum segue_execution_mode mode;
+    uint32_t flags;
+    uint32_t slot_count;
+    uint64_t order_seed;
+    char *label;
+    enum segue_command_buffer_state state;
+    /** The first failure while recording, if state is FAILED. Allocated with the command buffer, so
+     *  that a failure to allocate can be latched, too. */
+    struct segue_error *latched;
+    /** In state NEW: NULL, or an empty one to record into. */
+    struct segue_recording *recording;
+    /** Innermost open group and how many are open. */
+    uint32_t open_group;
+    uint32_t open_group_depth;
+    /** The secondary that is being recorded into this one, for messages; else NULL. */
+    const struct segue_command_buffer *executing;
+    /** Without slots: made by end. With slots: of the last table; guarded by submission_lock. */
+    struct segue_program *program;
+    /** A one-shot that was submitted; guarded by submission_lock. */
+    bool submitted;
+    /** AUTO resolved. */
+    enum segue_execution_mode resolved_mode;
+    struct segue_command_buffer_stats stats;
+    uint64_t begin_ns;
+    /** What segue_command_buffer_get_graph returned last. */
+    struct segue_graph_view view;
+    void *view_memory;
+    size_t view_memory_bytes;
+};
+
+void segue_command_buffer_retain(segue_command_buffer *command_buffer);
+void segue_command_buffer_release(segue_command_buffer *command_buffer);
+
+/**
+ * The program to submit for `table` (NULL without slots): the current one if it was made for an
+ * equal table, else a new one that replaces it. Called with submission_lock held. The caller gets a
+ * reference.
+ */
+segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_buffer,
+                                                  const struct segue_binding_table *table,
+                                                  struct segue_program **out_program);
+
+/** Monotonic clock. */
+uint64_t segue_now_ns(void);
+
+#endif // SEGUE_HAL_COMMAND_BUFFER_H

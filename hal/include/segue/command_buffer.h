@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file command_buffer.h
+ * Recording: a linear list of commands that is turned into a graph, or into stream launches.
+ *
+ * Order. Commands between two barriers are unordered: they may run at the same time or in any
+ * order. A barrier orders commands before it with commands after it, as far as its masks and ranges
+ * say. Barriers at the beginning, at the end or one after the other are legal and cost nothing.
+ *
+ * Errors. Every recording function returns a status, and the first failure is latched:
+ * segue_command_buffer_end returns it again, and a failed command buffer refuses to be submitted
+ * until it is reset. Messages name the command's index and its debug-group path.
+ *
+ * Thread-safety. A command buffer is used by one thread at a time; submitting it only reads it, so
+ * an ended command buffer may be submitted from several threads at once.
+ */
+#ifndef SEGUE_COMMAND_BUFFER_H
+#define SEGUE_COMMAND_BUFFER_H
+
+#include <segue/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** How an ended command buffer is run. */
+enum segue_execution_mode {
+    /** Graph for reusable buffers, stream for one-shot ones and those without work. */
+    SEGUE_EXECUTION_AUTO = 0,
+    /** As one CUDA graph. */
+    SEGUE_EXECUTION_GRAPH = 1,
+    /** As launches on the queue's stream, one after the other. */
+    SEGUE_EXECUTION_STREAM = 2,
+};
+
+enum segue_command_buffer_flags {
+    /** Submitted at most once. */
+    SEGUE_COMMAND_BUFFER_ONE_SHOT = 1u << 0,
+    /** Does not keep recorded buffers, executables and events alive; the caller does, until the
+     *  command buffer is reset or destroyed and its submissions are done. */
+    SEGUE_COMMAND_BUFFER_UNRETAINED = 1u << 1,
+};
+
+struct segue_command_buffer_params {
+    enum segue_execution_mode mode;
+    /** Bits of segue_command_buffer_flags. */
+    uint32_t flags;
+    /** Slots that recorded buffer references may name (see segue_buffer_ref), at most 65536. */
+    uint32_t slot_count;
+    /** Testing aid: when not 0, unordered commands are issued (stream) or created as nodes (graph)
+     *  in a random order made from this seed, instead of in recorded order. */
+    uint64_t order_seed;
+    /** For messages, dumps and traces. NULL: none. Copied. */
+    const char *label;
+};
+
+/** @param params NULL: defaults (reusable, retained, AUTO). */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_command_buffer_create(segue_device *device, const struct segue_command_buffer_params *params,
+                            segue_command_buffer **out_command_buffer);
+
+/** Gives up the handle; submissions in flight go on. */
+SEGUE_API void segue_command_buffer_destroy(segue_command_buffer *command_buffer);
+
+/** Starts recording. @return SEGUE_INVALID_STATE unless the command buffer is new or reset. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_command_buffer_begin(segue_command_buffer *command_buffer);
+
+/**
+ * Ends recording: returns the first recording failure if there was one; checks that debug groups
+ * are balanced; with full validation reports hazards; lowers, instantiates and uploads the graph
+ * (in graph mode, without slots; with slots that happens at the first submission of each table).
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_command_buffer_end(segue_command_buffer *command_buffer);
+
+/** Forgets the recording (submissions in flight keep theirs) and makes the buffer new again. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_command_buffer_reset(segue_command_buffer *command_buffer);
+
+/**
+ * A range of memory in a command: of `buffer`, or, where buffer is NULL, of whatever buffer the
+ * submission's table holds at `slot`.
+ */
+struct segue_buffer_ref {
+    segue_buffer *buffer;
+    uint32_t slot;
+    uint64_t offset_bytes;
+    /** SEGUE_WHOLE_SIZE: to the end. */
+    uint64_t length_bytes;
+};
+
+/**
+ * Fills a range with a repeated pattern of 1, 2 or 4 bytes (the low bytes of `pattern`). Length and
+ * offset, counted within the underlying memory, must be multiples of the pattern's size. Length 0
+ * does nothing.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_fill(segue_command_buffer *command_buffer,
+                                                       struct segue_buffer_ref target,
+                                                       uint32_t pattern,
+                                                       uint32_t pattern_size_bytes);
+
+/** Largest inline update. */
+#define SEGUE_MAX_UPDATE_BYTES 65536
+
+/** Writes host data, captured now, when the command runs. target.length_bytes is the data's size.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_update(segue_command_buffer *command_buffer,
+                                                         struct segue_buffer_ref target,
+                                                         const void *data);
+
+/**
+ * Copies target.length_bytes bytes (SEGUE_WHOLE_SIZE in either: take the other's length; in both:
+ * the two rests, which must be equal). Lengths must agree; overlap is SEGUE_INVALID_ARGUMENT.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_copy(segue_command_buffer *command_buffer,
+                                                       struct segue_buffer_ref source,
+                                                       struct segue_buffer_ref target);
+
+struct segue_dispatch {
+    segue_executable *executable;
+    /** Index into the executable's entry points. */
+    uint32_t entry_point;
+    /** Blocks. A 0 in any dimension makes the dispatch do nothing. */
+    uint32_t grid[3];
+    /** Threads per block; all 0: the entry point's static size. */
+    uint32_t block[3];
+    /** 0: the entry point's. */
+    uint32_t dynamic_shared_bytes;
+    /** One per binding parameter, in order. */
+    const struct segue_buffer_ref *bindings;
+    uint32_t binding_count;
+    /** The values of all constant parameters, in order, with no padding between them. */
+    const void *constants;
+    uint32_t constants_size_bytes;
+};
+
+/** Runs a kernel. Bindings and constants are captured now. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
+                                                           const struct segue_dispatch *dispatch);
+
+/** Kinds of access that a barrier orders. Bits. */
+enum segue_access_mask {
+    /** Sources of copies. */
+    SEGUE_ACCESS_MASK_TRANSFER_READ = 1u << 0,
+    /** Targets of fills, updates and copies. */
+    SEGUE_ACCESS_MASK_TRANSFER_WRITE = 1u << 1,
+    SEGUE_ACCESS_MASK_DISPATCH_READ = 1u << 2,
+    SEGUE_ACCESS_MASK_DISPATCH_WRITE = 1u << 3,
+    SEGUE_ACCESS_MASK_ALL = 0xF,
+};
+
+/** Orders every earlier command that makes a `source` access with every later `target` access. */
+struct segue_memory_barrier {
+    /** Bits of segue_access_mask, at least one each. There are no stage masks: write-after-read
+     *  needs a read bit in source and a write bit in target. */
+    uint32_t source;
+    uint32_t target;
+};
+
+/** The same, only for commands that touch the range. */
+struct segue_buffer_barrier {
+    uint32_t source;
+    uint32_t target;
+    struct segue_buffer_ref range;
+};
+
+enum segue_barrier_flags {
+    /** Everything before is ordered with everything after. */
+    SEGUE_BARRIER_EXECUTION = 1u << 0,
+};
+
+/** A barrier without memory and buffer barriers is an execution barrier. */
+struct segue_barrier {
+    /** Bits of segue_barrier_flags. */
+    uint32_t flags;
+    const struct segue_memory_barrier *memory_barriers;
+    uint32_t memory_barrier_count;
+    const struct segue_buffer_barrier *buffer_barriers;
+    uint32_t buffer_barrier_count;
+};
+
+/** @param barrier NULL: an execution barrier. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_barrier(segue_command_buffer *command_buffer,
+                                                          const struct segue_barrier *barrier);
+
+/** Signals the event once all commands recorded so far are done. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_signal_event(segue_command_buffer *command_buffer,
+                                                               segue_event *event);
+
+/** Makes the event unsignalled again: a later wait needs a later signal. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_reset_event(segue_command_buffer *command_buffer,
+                                                              segue_event *event);
+
+/**
+ * Orders what the event's signal ordered before it with every later command. Where this command
+ * buffer has not signalled the event before, an earlier submission must have; otherwise submitting
+ * returns SEGUE_INVALID_STATE.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_wait_event(segue_command_buffer *command_buffer,
+                                                             segue_event *event);
+
+/** Opens a named group; groups nest up to 64 deep and order nothing. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_begin_group(segue_command_buffer *command_buffer,
+                                                              const char *label);
+
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_end_group(segue_command_buffer *command_buffer);
+
+/**
+ * Records all commands of an ended command buffer of the same device here, as if they had been
+ * recorded one by one (no barrier is added). The secondary may be destroyed or reset afterwards.
+ * @param bindings  what the secondary's slots stand for here, one per slot; NULL if it has none.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_execute(segue_command_buffer *command_buffer,
+                                                          segue_command_buffer *secondary,
+                                                          const struct segue_buffer_ref *bindings,
+                                                          uint32_t binding_count);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // SEGUE_COMMAND_BUFFER_H

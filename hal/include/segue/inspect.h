@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file inspect.h
+ * Looking into a command buffer: its commands, the order between them, the graph that the driver
+ * was given, and what each step cost. Traces and dumps are written with nothing else.
+ */
+#ifndef SEGUE_INSPECT_H
+#define SEGUE_INSPECT_H
+
+#include <segue/command_buffer.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum segue_command_kind {
+    SEGUE_COMMAND_FILL = 0,
+    SEGUE_COMMAND_UPDATE = 1,
+    SEGUE_COMMAND_COPY = 2,
+    SEGUE_COMMAND_DISPATCH = 3,
+    SEGUE_COMMAND_BARRIER = 4,
+    SEGUE_COMMAND_SIGNAL_EVENT = 5,
+    SEGUE_COMMAND_RESET_EVENT = 6,
+    SEGUE_COMMAND_WAIT_EVENT = 7,
+    SEGUE_COMMAND_BEGIN_GROUP = 8,
+    SEGUE_COMMAND_END_GROUP = 9,
+};
+
+/** One recorded command. Lengths are resolved, except SEGUE_WHOLE_SIZE of slots. */
+struct segue_command_info {
+    enum segue_command_kind kind;
+    /** Position in the recording; every command counts, barriers and groups too. */
+    uint32_t index;
+    /** Labels of the open groups joined by '/', "" at the top. Valid during the call. */
+    const char *group_path;
+    union {
+        struct {
+            struct segue_buffer_ref target;
+            uint32_t pattern;
+            uint32_t pattern_size_bytes;
+        } fill;
+        struct {
+            struct segue_buffer_ref target;
+            const void *data;
+        } update;
+        struct {
+            struct segue_buffer_ref source;
+            struct segue_buffer_ref target;
+        } copy;
+        /** block and dynamic_shared_bytes are resolved. */
+        struct segue_dispatch dispatch;
+        struct segue_barrier barrier;
+        segue_event *event;
+        const char *group_label;
+    } as;
+};
+
+/** Return false to stop. */
+typedef bool (*segue_command_visitor)(void *context, const struct segue_command_info *command);
+
+/** Calls `visit` for each command in recorded order. SEGUE_INVALID_STATE unless ended. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_command_buffer_visit(
+    segue_command_buffer *command_buffer, segue_command_visitor visit, void *context);
+
+enum segue_graph_stage {
+    /** One node for each command that does work, an edge for each pair that must be ordered and is
+     *  not ordered through another edge. */
+    SEGUE_GRAPH_STAGE_DAG = 0,
+    /** What was really given to the driver. SEGUE_INVALID_STATE where no graph has been built
+     *  (stream mode, or slots and no submission yet). */
+    SEGUE_GRAPH_STAGE_GRAPH = 1,
+};
+
+enum segue_graph_node_type {
+    SEGUE_GRAPH_NODE_KERNEL = 0,
+    SEGUE_GRAPH_NODE_MEMCPY = 1,
+    SEGUE_GRAPH_NODE_MEMSET = 2,
+    SEGUE_GRAPH_NODE_EMPTY = 3,
+    SEGUE_GRAPH_NODE_HOST = 4,
+    SEGUE_GRAPH_NODE_CHILD = 5,
+    SEGUE_GRAPH_NODE_CONDITIONAL = 6,
+};
+
+enum segue_graph_edge_type {
+    SEGUE_GRAPH_EDGE_FULL = 0,
+    SEGUE_GRAPH_EDGE_PROGRAMMATIC = 1,
+};
+
+/** A node that stands for no command (a join). */
+#define SEGUE_NO_COMMAND UINT32_MAX
+
+struct segue_graph_node {
+    /** Index of the command, or SEGUE_NO_COMMAND. */
+    uint32_t command;
+    enum segue_graph_node_type type;
+    /** e.g. "layer0/attention/gqa_decode". */
+    const char *label;
+};
+
+struct segue_graph_edge {
+    /** Indices into the nodes. */
+    uint32_t from;
+    uint32_t to;
+    enum segue_graph_edge_type type;
+};
+
+/** Nodes in creation order, and the edges between them, sorted by `to`, then `from`. */
+struct segue_graph_view {
+    const struct segue_graph_node *nodes;
+    uint32_t node_count;
+    const struct segue_graph_edge *edges;
+    uint32_t edge_count;
+};
+
+/**
+ * Describes a stage. The view belongs to the command buffer and is valid until the next call of
+ * this function on it, its reset, or its destruction.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_command_buffer_get_graph(segue_command_buffer *command_buffer, enum segue_graph_stage stage,
+                               struct segue_graph_view *out_view);
+
+/** Which mode the command buffer runs in (AUTO resolved), its size and what preparing it cost. */
+struct segue_command_buffer_stats {
+    enum segue_execution_mode mode;
+    /** All commands, and those of them that do work on the device. */
+    uint32_t command_count;
+    uint32_t work_count;
+    /** Host memory that the recording uses, and has reserved. */
+    uint64_t recorded_bytes;
+    uint64_t reserved_bytes;
+    /** Of the last graph built; 0 in stream mode. */
+    uint32_t node_count;
+    uint32_t edge_count;
+    /** Host time from begin to end without lowering, of lowering (order and shape), of building the
+     *  driver's graph, of instantiating it, and of uploading it. */
+    uint64_t record_ns;
+    uint64_t lower_ns;
+    uint64_t build_ns;
+    uint64_t instantiate_ns;
+    uint64_t upload_ns;
+};
+
+/** SEGUE_INVALID_STATE unless ended. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_command_buffer_get_stats(
+    segue_command_buffer *command_buffer, struct segue_command_buffer_stats *out_stats);
+
+/** The device, slot count and label that the command buffer was created with. */
+struct segue_command_buffer_info {
+    segue_device *device;
+    uint32_t flags;
+    uint32_t slot_count;
+    const char *label;
+};
+SEGUE_API void segue_command_buffer_get_info(const segue_command_buffer *command_buffer,
+                                             struct segue_command_buffer_info *out_info);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // SEGUE_INSPECT_H

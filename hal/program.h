@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file program.h
+ * Making programs; see also command_buffer.h.
+ */
+#ifndef SEGUE_HAL_PROGRAM_H
+#define SEGUE_HAL_PROGRAM_H
+
+#include "command_buffer.h"
+
+/** Orders and shapes the command buffer's recording and has the backend build it, for `table` (NULL
+ *  without slots). `stats`, read and written, gets the times and sizes. One reference. */
+SEGUE_MUST_CHECK segue_status segue_program_create(const segue_command_buffer *command_buffer,
+                                                   const struct segue_binding_table *table,
+                                                   struct segue_command_buffer_stats *stats,
+                                                   struct segue_program **out_program);
+
+#endif // SEGUE_HAL_PROGRAM_H
