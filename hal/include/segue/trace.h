@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file trace.h
+ * Replay traces: command buffers with everything they need, as a JSON document with safetensors
+ * files beside it. The format is described in docs/trace-format.md. This is a library of its own
+ * (libsegue_trace), so that the core depends on libc alone.
+ *
+ * Traces are untrusted input: every offset, size and reference is checked, paths cannot leave the
+ * trace's folder, and a bad trace is SEGUE_INVALID_DATA with one line that says where (a JSON
+ * pointer) and what.
+ */
+#ifndef SEGUE_TRACE_H
+#define SEGUE_TRACE_H
+
+#include <segue/inspect.h>
+#include <segue/queue.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Version of the format that this library writes; it reads this major version. */
+#define SEGUE_TRACE_VERSION_MAJOR 1
+#define SEGUE_TRACE_VERSION_MINOR 0
+
+enum segue_dtype {
+    SEGUE_DTYPE_U8 = 0,
+    SEGUE_DTYPE_I8,
+    SEGUE_DTYPE_U16,
+    SEGUE_DTYPE_I16,
+    SEGUE_DTYPE_U32,
+    SEGUE_DTYPE_I32,
+    SEGUE_DTYPE_U64,
+    SEGUE_DTYPE_I64,
+    SEGUE_DTYPE_F16,
+    SEGUE_DTYPE_BF16,
+    SEGUE_DTYPE_F32,
+    SEGUE_DTYPE_F64,
+};
+
+/** "bf16" and so on; NULL for an unknown value. */
+SEGUE_API const char *segue_dtype_name(enum segue_dtype dtype);
+SEGUE_API size_t segue_dtype_size_bytes(enum segue_dtype dtype);
+
+enum segue_content_kind {
+    /** All bytes zero. */
+    SEGUE_CONTENT_ZERO = 0,
+    /** A repeated 4-byte pattern. */
+    SEGUE_CONTENT_FILL = 1,
+    /** Seeded, about normal: `mean` and `stddev`; F16, BF16, F32 or F64. */
+    SEGUE_CONTENT_NORMAL = 2,
+    /** Seeded, uniform in [low, high); any dtype. */
+    SEGUE_CONTENT_UNIFORM = 3,
+    /** Seeded random 4-bit values, two a byte. */
+    SEGUE_CONTENT_NIBBLES = 4,
+};
+
+/** How a buffer is filled without storing its bytes. Element i depends on seed and i alone, in
+ * exact arithmetic, so every machine makes the same bytes. */
+struct segue_content {
+    enum segue_content_kind kind;
+    enum segue_dtype dtype;
+    uint64_t seed;
+    /** NORMAL: mean, UNIFORM: low. */
+    double a;
+    /** NORMAL: standard deviation, UNIFORM: high. */
+    double b;
+    uint32_t pattern;
+};
+
+/** Writes bytes [offset, offset + length) of the content; both multiples of the element size (4 for
+ *  FILL). SEGUE_INVALID_ARGUMENT for a kind, dtype or range that does not fit. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_content_generate(const struct segue_content *content,
+                                                               uint64_t offset_bytes,
+                                                               uint64_t length_bytes, void *data);
+
+/** Fills a whole buffer with generated content (segue_buffer_write in bounded pieces). */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_buffer_write_content(segue_buffer *buffer, const struct segue_content *content);
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+typedef struct segue_trace_writer segue_trace_writer;
+
+/** Writes one ended command buffer as a trace with one submission: PATH (JSON) and, where bytes
+ * must be stored, PATH with `.json` replaced by `.safetensors`. Contents of its buffers are read
+ * back now, so call it before running. Slots need `bindings`. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_write_command_buffer(
+    segue_command_buffer *command_buffer, const struct segue_buffer_ref *bindings,
+    uint32_t binding_count, const char *path);
+
+/** A writer for everything beyond that. One thread at a time. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_create(segue_device *device,
+                                                                  const char *path,
+                                                                  segue_trace_writer **out_writer);
+SEGUE_API void segue_trace_writer_destroy(segue_trace_writer *writer);
+
+/** The reader shall generate this buffer's content instead of storing its bytes. Call it before the
+ *  buffer first occurs in a submission. `buffer` may not be a view. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_set_content(
+    segue_trace_writer *writer, segue_buffer *buffer, const struct segue_content *content);
+
+/** Appends a submission, and with it its command buffers, executables, semaphores, events and
+ *  buffers (contents are read back now unless set before). All must outlive the writer. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_add_submission(
+    segue_trace_writer *writer, const struct segue_submission *submission);
+
+/** What a range must hold after all submissions. */
+struct segue_expectation {
+    /** `buffer` set. */
+    struct segue_buffer_ref range;
+    enum segue_dtype dtype;
+    /** Expected values, range length bytes. */
+    const void *data;
+    /** ‖actual − expected‖ / ‖expected‖ may be at most this; 0: bytes must be equal, and only an
+     *  XXH3-128 digest is stored. */
+    double relative_tolerance;
+    /** NULL: "buffer[offset]". */
+    const char *name;
+};
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_trace_writer_expect(segue_trace_writer *writer, const struct segue_expectation *expectation);
+
+/** Writes the files: to temporary names, then renamed. The writer is then done. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_finish(segue_trace_writer *writer);
+
+/* ---- Reading and replaying ------------------------------------------------------------------- */
+
+typedef struct segue_trace segue_trace;
+
+/** Reads and checks a trace. SEGUE_IO_ERROR, SEGUE_INVALID_DATA, SEGUE_OUT_OF_HOST_MEMORY. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_load(const char *path, segue_trace **out_trace);
+SEGUE_API void segue_trace_destroy(segue_trace *trace);
+
+typedef struct segue_trace_session segue_trace_session;
+
+/** Progress of a long step, e.g. ("fill buffers", bytes done, bytes in all). */
+typedef void (*segue_progress_fn)(void *context, const char *step, uint64_t done, uint64_t total);
+
+struct segue_trace_session_params {
+    /** Mode for every command buffer; AUTO: as each was recorded. */
+    enum segue_execution_mode mode;
+    /** See segue_command_buffer_params.order_seed. */
+    uint64_t order_seed;
+    /** Of command buffer `limited_command_buffer` only the first `command_limit` commands are
+     *  recorded, and the signals, resets and waits of events behind them; open groups are closed. */
+    bool limit_commands;
+    uint32_t limited_command_buffer;
+    uint32_t command_limit;
+    /** Take the buffers and executables of this session, which must be of the same trace and device
+     *  and outlive this one, instead of creating them. */
+    segue_trace_session *share_buffers;
+    segue_progress_fn progress;
+    void *progress_context;
+};
+
+/** Creates the trace's buffers with their contents, its executables, and records its command
+ *  buffers. Trace and device must outlive the session. @param params NULL: defaults. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_session_create(
+    segue_trace *trace, segue_device *device, const struct segue_trace_session_params *params,
+    segue_trace_session **out_session);
+SEGUE_API void segue_trace_session_destroy(segue_trace_session *session);
+
+/** Gives every buffer that commands write its initial content again. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_session_restore(segue_trace_session *session);
+
+/** Sums over all submissions of one run. */
+struct segue_trace_timing {
+    uint64_t issue_ns;
+    uint64_t device_ns;
+    /** Wall time from before the first submission until all are done. */
+    uint64_t total_ns;
+};
+
+/** Runs all submissions and waits. @param out_timing NULL: not wanted. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_trace_session_run(segue_trace_session *session, struct segue_trace_timing *out_timing);
+
+/** Outcome of one expectation. */
+struct segue_verification {
+    const char *name;
+    bool passed;
+    double relative_error;
+    double tolerance;
+    /** One line for people. */
+    char message[256];
+};
+
+/** Compares all expectations. @param out_results array of segue_trace_session_get_counts'
+ *  expectation_count. @return SEGUE_MISMATCH if one fails. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_trace_session_verify(segue_trace_session *session, struct segue_verification *out_results);
+
+/** Writes all ranges with an expectation (all written buffers if there is none) as safetensors. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_trace_session_write_outputs(segue_trace_session *session, const char *path);
+
+struct segue_trace_counts {
+    uint32_t buffer_count;
+    uint32_t executable_count;
+    uint32_t command_buffer_count;
+    uint32_t submission_count;
+    uint32_t expectation_count;
+};
+SEGUE_API void segue_trace_session_get_counts(const segue_trace_session *session,
+                                              struct segue_trace_counts *out_counts);
+
+/** Index below the matching count; owned by the session. Names as in the trace. */
+SEGUE_API segue_command_buffer *segue_trace_session_command_buffer(segue_trace_session *session,
+                                                                   uint32_t index,
+                                                                   const char **out_name);
+/** @param out_written whether a command writes it. */
+SEGUE_API segue_buffer *segue_trace_session_buffer(segue_trace_session *session, uint32_t index,
+                                                   const char **out_name, bool *out_written);
+
+/* ---- Dumping --------------------------------------------------------------------------------- */
+
+enum segue_dump_stage {
+    SEGUE_DUMP_SEGMENTS = 0,
+    SEGUE_DUMP_DAG = 1,
+    SEGUE_DUMP_GRAPH = 2,
+};
+enum segue_dump_format {
+    SEGUE_DUMP_TEXT = 0,
+    SEGUE_DUMP_JSON = 1,
+    SEGUE_DUMP_DOT = 2,
+};
+
+/** Describes an ended command buffer. `out_text` is zero-terminated and freed with
+ *  segue_dump_free. DOT of SEGMENTS is SEGUE_INVALID_ARGUMENT. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_dump_command_buffer(segue_command_buffer *command_buffer, enum segue_dump_stage stage,
+                          enum segue_dump_format format, char **out_text);
+SEGUE_API void segue_dump_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // SEGUE_TRACE_H

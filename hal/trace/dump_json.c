@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dump.h"
+
+#include "command_json.h"
+#include "error.h"
+#include "json_get.h"
+#include "vocabulary.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/** Carried through the visit. */
+struct printer {
+    FILE *out;
+    struct segue_dump_names names;
+    segue_status status;
+};
+
+static segue_status check_name(const char *name, const char **out_name)
+{
+    if (name == NULL) {
+        return segue_trace_fail_memory("a dump");
+    }
+    *out_name = name;
+    return SEGUE_OK;
+}
+
+static segue_status name_buffer(void *context, segue_buffer *buffer, const char **out_name)
+{
+    return check_name(segue_dump_buffer_name(context, buffer), out_name);
+}
+
+static segue_status name_executable(void *context, segue_executable *executable,
+                                    const char **out_name)
+{
+    return check_name(segue_dump_executable_name(context, executable), out_name);
+}
+
+static segue_status name_event(void *context, segue_event *event, const char **out_name)
+{
+    return check_name(segue_dump_event_name(context, event), out_name);
+}
+
+/** All data, in hexadecimal: a dump stands alone. */
+static segue_status add_data(void *context, json_t *command, const void *data,
+                             uint64_t length_bytes)
+{
+    (void)context;
+    char *digits = malloc(2 * (size_t)length_bytes + 1);
+    if (digits == NULL) {
+        return segue_trace_fail_memory("a dump");
+    }
+    segue_hex_encode(data, (uint32_t)length_bytes, digits);
+    segue_status status = segue_json_set(command, "hex", json_string(digits));
+    free(digits);
+    return status;
+}
+
+/** Prints a value on the rest of the line; false when out of memory. */
+static bool print_value(FILE *out, json_t *value)
+{
+    char *text = value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    if (text == NULL) {
+        return false;
+    }
+    fputs(text, out);
+    free(text);
+    return true;
+}
+
+static segue_status print_json(struct printer *printer, const struct segue_command_info *command)
+{
+    const struct segue_command_names names = {
+        .buffer = name_buffer,
+        .executable = name_executable,
+        .event = name_event,
+        .data = add_data,
+        .context = &printer->names,
+    };
+    json_t *json = NULL;
+    json_t *line = json_object();
+    segue_status status = line != NULL ? SEGUE_OK : segue_trace_fail_memory("a dump");
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "index", json_integer(command->index));
+    }
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "group", segue_json_from_text(command->group_path));
+    }
+    if (status == SEGUE_OK) {
+        status = segue_command_to_json(command, &names, &json);
+    }
+    if (status == SEGUE_OK && json_object_update(line, json) != 0) {
+        status = segue_trace_fail_memory("a dump");
+    }
+    json_decref(json);
+    if (status != SEGUE_OK) {
+        json_decref(line);
+        return status;
+    }
+    fputs(command->index != 0 ? ",\n  " : "  ", printer->out);
+    return print_value(printer->out, line) ? SEGUE_OK : segue_trace_fail_memory("a dump");
+}
+
+static bool print_command(void *context, const struct segue_command_info *command)
+{
+    struct printer *printer = context;
+    printer->status = print_json(printer, command);
+    return printer->status == SEGUE_OK;
+}
+
+segue_status segue_dump_segments_json(segue_command_buffer *command_buffer, FILE *out)
+{
+    struct printer printer = {.out = out};
+    fputs("{\"commands\": [\n", out);
+    segue_status status = segue_command_buffer_visit(command_buffer, print_command, &printer);
+    fputs("\n]}\n", out);
+    segue_dump_names_free(&printer.names);
+    return status == SEGUE_OK ? printer.status : status;
+}
+
+segue_status segue_dump_graph_json(const struct segue_graph_view *view, FILE *out)
+{
+    fputs("{\"nodes\": [\n", out);
+    for (uint32_t i = 0; i < view->node_count; i++) {
+        const struct segue_graph_node *node = &view->nodes[i];
+        fprintf(out, "  {\"id\": %" PRIu32 ", \"command\": ", i);
+        if (node->command != SEGUE_NO_COMMAND) {
+            fprintf(out, "%" PRIu32, node->command);
+        } else {
+            fputs("null", out);
+        }
+        fprintf(out, ", \"type\": \"%s\", \"label\": ", segue_graph_node_type_name(node->type));
+        if (!print_value(out, segue_json_from_text(node->label))) {
+            return segue_trace_fail_memory("a dump");
+        }
+        fputs(i + 1 < view->node_count ? "},\n" : "}\n", out);
+    }
+    fputs("], \"edges\": [\n", out);
+    for (uint32_t i = 0; i < view->edge_count; i++) {
+        const struct segue_graph_edge *edge = &view->edges[i];
+        fprintf(out, "  {\"from\": %" PRIu32 ", \"to\": %" PRIu32 ", \"type\": \"%s\"}%s\n",
+                edge->from, edge->to, segue_graph_edge_type_name(edge->type),
+                i + 1 < view->edge_count ? "," : "");
+    }
+    fputs("]}\n", out);
+    return SEGUE_OK;
+}

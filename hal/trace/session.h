@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file session.h
+ * A trace made real on a device.
+ */
+#ifndef SEGUE_TRACE_SESSION_H
+#define SEGUE_TRACE_SESSION_H
+
+#include "model.h"
+
+struct segue_trace_session {
+    const segue_trace *trace;
+    segue_device *device;
+    struct segue_trace_session_params params;
+    /** False where they belong to params.share_buffers: buffers, written and executables. */
+    bool owns_buffers;
+    segue_buffer **buffers;
+    /** Per buffer: commands may write its memory. */
+    bool *written;
+    segue_executable **executables;
+    segue_event **events;
+    segue_command_buffer **command_buffers;
+    /** Per command buffer: a one-shot that has run and must be recorded again. */
+    bool *spent;
+    /** Made for each run, since values only grow. */
+    segue_semaphore **semaphores;
+    /** Per queue; made again after a failed run. */
+    segue_queue **queues;
+    /** All used queues have run something since they were made. */
+    bool has_run;
+};
+
+/** Creates buffers and views, and writes their contents. */
+segue_status segue_session_create_buffers(segue_trace_session *session);
+/** Records one command buffer, which is new or reset, and ends it. */
+segue_status segue_session_record(segue_trace_session *session, uint32_t index);
+
+/** The API's form of a range. */
+struct segue_buffer_ref segue_session_ref(const segue_trace_session *session,
+                                          const struct segue_trace_range *range);
+
+/** Reports progress, if wanted. */
+void segue_session_progress(const segue_trace_session *session, const char *step, uint64_t done,
+                            uint64_t total);
+
+/**
+ * Turns a failure of the core that the trace is to blame for (arguments, ranges, access) into
+ * SEGUE_INVALID_DATA that begins with the trace's path and `where`; passes others on.
+ */
+segue_status segue_session_blame(const segue_trace_session *session, segue_status status,
+                                 const char *where);
+
+#endif // SEGUE_TRACE_SESSION_H
