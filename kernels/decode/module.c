@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// The declarations of all decode kernels: for the device (entry points) and for the software driver
+// (references). Both lists are in the order of segue_decode_kernel.
+#include "decode.h"
+#include "source.h"
+
+#include <segue/kernels.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+#define READ(align)                                         \
+    {                                                       \
+        .access = SEGUE_ACCESS_READ, .align_bytes = (align) \
+    }
+#define WRITE(align)                                         \
+    {                                                        \
+        .access = SEGUE_ACCESS_WRITE, .align_bytes = (align) \
+    }
+#define READ_WRITE(align)                                         \
+    {                                                             \
+        .access = SEGUE_ACCESS_READ_WRITE, .align_bytes = (align) \
+    }
+#define CONSTANT(align)                                         \
+    {                                                           \
+        .access = SEGUE_ACCESS_CONSTANT, .align_bytes = (align) \
+    }
+#define WORD                                              \
+    {                                                     \
+        .kind = SEGUE_PARAMETER_CONSTANT, .size_bytes = 4 \
+    }
+
+static const struct segue_parameter embed_int4_parameters[] = {
+    READ(4), CONSTANT(1), CONSTANT(2), WRITE(4), WORD, WORD,
+};
+static const uint32_t embed_int4_sizes[] = {8, 8, 8, 8, 4, 4};
+
+static const struct segue_parameter rms_norm_parameters[] = {
+    READ(4), CONSTANT(2), WRITE(2), WORD, WORD,
+};
+static const uint32_t rms_norm_sizes[] = {8, 8, 8, 4, 4};
+
+static const struct segue_parameter linear_int4_parameters[] = {
+    READ(16), CONSTANT(16), CONSTANT(2), WRITE(2), WORD, WORD,
+};
+static const struct segue_parameter linear_int4_f32_parameters[] = {
+    READ(16), CONSTANT(16), CONSTANT(2), WRITE(4), WORD, WORD,
+};
+static const uint32_t linear_int4_sizes[] = {8, 8, 8, 8, 4, 4};
+
+static const struct segue_parameter rope_kv_parameters[] = {
+    READ_WRITE(2), READ(2), READ(2), CONSTANT(4), READ(4), WRITE(2),
+    WRITE(2),      WORD,    WORD,    WORD,        WORD,
+};
+static const uint32_t rope_kv_sizes[] = {8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4};
+
+static const struct segue_parameter gqa_decode_parameters[] = {
+    READ(16), READ(16), READ(16), READ(4), WRITE(2), WORD, WORD, WORD, WORD, WORD,
+};
+static const uint32_t gqa_decode_sizes[] = {8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
+
+static const struct segue_parameter silu_mul_parameters[] = {READ(2), READ(2), WRITE(2), WORD};
+static const uint32_t silu_mul_sizes[] = {8, 8, 8, 4};
+
+static const struct segue_parameter residual_add_parameters[] = {READ_WRITE(4), READ(2), WORD};
+static const uint32_t residual_add_sizes[] = {8, 8, 4};
+
+static const struct segue_parameter argmax_parameters[] = {READ(4), WRITE(4), WORD};
+static const uint32_t argmax_sizes[] = {8, 8, 4};
+
+#define ENTRY_POINT(name_, threads)                                                              \
+    {                                                                                            \
+        "segue_" #name_, name_##_parameters, COUNT_OF(name_##_parameters), {threads, 1, 1}, {0}, \
+            0, 0                                                                                 \
+    }
+
+static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = {
+    [SEGUE_DECODE_EMBED_INT4] = ENTRY_POINT(embed_int4, 256),
+    [SEGUE_DECODE_RMS_NORM] = ENTRY_POINT(rms_norm, 256),
+    [SEGUE_DECODE_LINEAR_INT4] = ENTRY_POINT(linear_int4, 256),
+    [SEGUE_DECODE_LINEAR_INT4_F32] = ENTRY_POINT(linear_int4_f32, 256),
+    [SEGUE_DECODE_ROPE_KV] = ENTRY_POINT(rope_kv, 128),
+    [SEGUE_DECODE_GQA] = ENTRY_POINT(gqa_decode, 256),
+    [SEGUE_DECODE_SILU_MUL] = ENTRY_POINT(silu_mul, 256),
+    [SEGUE_DECODE_RESIDUAL_ADD] = ENTRY_POINT(residual_add, 256),
+    [SEGUE_DECODE_ARGMAX] = ENTRY_POINT(argmax, 1024),
+};
+
+#define REFERENCE(name_, sizes)                                              \
+    {                                                                        \
+        "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_##name_, \
+            segue_decode_ranges_##name_, NULL                                \
+    }
+
+static const struct segue_reference_kernel references[SEGUE_DECODE_KERNEL_COUNT] = {
+    [SEGUE_DECODE_EMBED_INT4] = REFERENCE(embed_int4, embed_int4_sizes),
+    [SEGUE_DECODE_RMS_NORM] = REFERENCE(rms_norm, rms_norm_sizes),
+    [SEGUE_DECODE_LINEAR_INT4] = REFERENCE(linear_int4, linear_int4_sizes),
+    [SEGUE_DECODE_LINEAR_INT4_F32] = REFERENCE(linear_int4_f32, linear_int4_sizes),
+    [SEGUE_DECODE_ROPE_KV] = REFERENCE(rope_kv, rope_kv_sizes),
+    [SEGUE_DECODE_GQA] = REFERENCE(gqa_decode, gqa_decode_sizes),
+    [SEGUE_DECODE_SILU_MUL] = REFERENCE(silu_mul, silu_mul_sizes),
+    [SEGUE_DECODE_RESIDUAL_ADD] = REFERENCE(residual_add, residual_add_sizes),
+    [SEGUE_DECODE_ARGMAX] = REFERENCE(argmax, argmax_sizes),
+};
+
+void segue_kernels_get_decode(struct segue_executable_params *out_params)
+{
+    *out_params = (struct segue_executable_params){
+        .format = SEGUE_EXECUTABLE_CUDA_SOURCE,
+        .data = segue_decode_source,
+        .size_bytes = strlen(segue_decode_source),
+        .entry_points = entry_points,
+        .entry_point_count = SEGUE_DECODE_KERNEL_COUNT,
+        .label = "decode",
+    };
+}
+
+const struct segue_reference_kernel *segue_kernels_get_references(uint32_t *out_count)
+{
+    *out_count = SEGUE_DECODE_KERNEL_COUNT;
+    return references;
+}
+
+segue_status segue_kernels_register(segue_device *device)
+{
+    return segue_device_register_reference_kernels(device, references, SEGUE_DECODE_KERNEL_COUNT);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file kernels.h
+ * Kernels for one decode step of a Llama-like transformer, as CUDA source with declared entry
+ * points, and their C references for the software driver. A library of its own (libsegue_kernels)
+ * on top of the public API.
+ *
+ * Conventions. Activations are bf16; the residual stream is f32, because two ways to add up the
+ * same sums, rounded to bf16 after each of many layers, end as far apart as their roundings are.
+ * Every kernel computes in f32 and rounds once, to nearest even, when it stores. int4 weights are
+ * symmetric: the value is (q - 8) * scale, q in 0..15, two to a byte with the lower index in the
+ * low nibble, one bf16 scale for 32 values along a row. Which token and which position are taken is
+ * read from memory, so that one recording serves every step.
+ *
+ * Bindings are listed as "name: access, content", constants with their type, both in parameter
+ * order; all bindings come before all constants. "Grid" is the best one: except where it says that
+ * one block works, any other gives the same result.
+ */
+#ifndef SEGUE_KERNELS_H
+#define SEGUE_KERNELS_H
+
+#include <segue/base.h>
+#include <segue/executable.h>
+#include <segue/soft.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Values that share a scale in int4 tensors. */
+#define SEGUE_INT4_GROUP_SIZE 32
+
+/** The entry points' indices in the decode executable. */
+enum segue_decode_kernel {
+    /**
+     * A row of an int4 table. Block 256, grid hidden / 256.
+     * token: read, u32 (beyond the vocabulary: the last row counts); table: constant, int4
+     * [vocabulary][hidden]; scales: constant, bf16 [vocabulary][hidden / 32]; out: write, f32
+     * [hidden]. Constants: segue_embed_int4_constants; hidden is a multiple of 32.
+     */
+    SEGUE_DECODE_EMBED_INT4 = 0,
+    /**
+     * out = x / sqrt(mean(x * x) + epsilon) * weight. Block 256, one block works.
+     * x: read, f32 [count]; weight: constant, bf16 [count]; out: write, bf16 [count].
+     * Constants: segue_rms_norm_constants.
+     */
+    SEGUE_DECODE_RMS_NORM = 1,
+    /**
+     * out = weights * x. Block 256, grid rows / 8 (a warp a row).
+     * x: read, bf16 [columns], aligned to 16; weights: constant, int4 [rows][columns], aligned to
+     * 16; scales: constant, bf16 [rows][columns / 32]; out: write, bf16 [rows].
+     * Constants: segue_linear_int4_constants; columns is a multiple of 32.
+     */
+    SEGUE_DECODE_LINEAR_INT4 = 2,
+    /** The same with out: write, f32 [rows]. For logits. */
+    SEGUE_DECODE_LINEAR_INT4_F32 = 3,
+    /**
+     * Rotary embedding of q and k (element i with element i + head_size / 2 of a head, by the angle
+     * position * frequencies[i]) and row `position` of both caches. Block 128, grid
+     * (heads + kv_heads) * head_size / 2 / 128.
+     * q: read_write, bf16 [heads][head_size]; k, v: read, bf16 [kv_heads][head_size]; frequencies:
+     * constant, f32 [head_size / 2] (see segue_rope_frequencies); position: read, u32 (beyond the
+     * capacity: no row is written); k_cache, v_cache: write, bf16 [capacity][kv_heads][head_size].
+     * Constants: segue_rope_kv_constants.
+     */
+    SEGUE_DECODE_ROPE_KV = 4,
+    /**
+     * out = softmax(scale * q K) V for every query head over rows 0..position of the caches. Block
+     * 256, grid heads.
+     * q: read, bf16 [heads][head_size]; k_cache, v_cache: read, bf16
+     * [capacity][kv_heads][head_size], aligned to 16 as is q; position: read, u32; out: write, bf16
+     * [heads][head_size]. Constants: segue_gqa_decode_constants; head_size is a power of two from 8
+     * to 256, heads a multiple of kv_heads.
+     */
+    SEGUE_DECODE_GQA = 5,
+    /**
+     * out = gate / (1 + exp(-gate)) * up. Block 256, grid count / 256.
+     * gate, up: read, bf16 [count]; out: write, bf16 [count]. Constant: count, u32.
+     */
+    SEGUE_DECODE_SILU_MUL = 6,
+    /** x += y. Block 256, grid count / 256. x: read_write, f32 [count]; y: read, bf16 [count].
+     *  Constant: count, u32. */
+    SEGUE_DECODE_RESIDUAL_ADD = 7,
+    /**
+     * The index of the largest value, the lowest one among equals; NaN is never the largest. Block
+     * 1024, one block works.
+     * values: read, f32 [count]; out: write, u32. Constant: count, u32, at least 1.
+     */
+    SEGUE_DECODE_ARGMAX = 8,
+    SEGUE_DECODE_KERNEL_COUNT = 9,
+};
+
+struct segue_embed_int4_constants {
+    uint32_t vocabulary;
+    uint32_t hidden;
+};
+
+struct segue_rms_norm_constants {
+    uint32_t count;
+    float epsilon;
+};
+
+struct segue_linear_int4_constants {
+    uint32_t rows;
+    uint32_t columns;
+};
+
+struct segue_rope_kv_constants {
+    uint32_t heads;
+    uint32_t kv_heads;
+    uint32_t head_size;
+    uint32_t capacity;
+};
+
+struct segue_gqa_decode_constants {
+    uint32_t heads;
+    uint32_t kv_heads;
+    uint32_t head_size;
+    uint32_t capacity;
+    /** What scores are multiplied with: 1 / sqrt(head_size). */
+    float scale;
+};
+
+/** What segue_executable_create needs to make the decode executable: CUDA source, its entry points
+ *  (indices: segue_decode_kernel) and a label. All pointers are static. Thread-safe. */
+SEGUE_API void segue_kernels_get_decode(struct segue_executable_params *out_params);
+
+/** The references of the same kernels, in the same order. Static. Thread-safe. */
+SEGUE_API const struct segue_reference_kernel *segue_kernels_get_references(uint32_t *out_count);
+
+/** Registers all references with the software driver behind `device`; on any other device it does
+ *  nothing. Call it before making the executable. Fails as segue_device_register_reference_kernels
+ *  does. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_kernels_register(segue_device *device);
+
+/** Rotary frequencies of Llama 3: theta^(-2i / head_size), and with `factor` above 1 the long ones
+ *  divided by it. */
+struct segue_rope_scaling {
+    double theta;
+    /** 1: no scaling, and the fields below do not count. */
+    double factor;
+    /** Wavelengths above original_context / low_factor are stretched by `factor`, those below
+     *  original_context / high_factor are kept, and those between get a mix. */
+    double low_factor;
+    double high_factor;
+    double original_context;
+};
+
+/** @param out_frequencies head_size / 2 floats. Computed in double, rounded once. Thread-safe. */
+SEGUE_API void segue_rope_frequencies(const struct segue_rope_scaling *scaling, uint32_t head_size,
+                                      float *out_frequencies);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif // SEGUE_KERNELS_H

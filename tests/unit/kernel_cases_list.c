@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel_cases_build.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/** Shape and peculiarities of a case; what the numbers mean is up to the kernel. */
+struct variant {
+    enum segue_decode_kernel kernel;
+    const char *what;
+    uint32_t a, b, c, d, e;
+};
+
+static double nibble(const struct kernel_case *test, uint32_t index, size_t i)
+{
+    const uint8_t byte = test->bindings[index].data[i / 2];
+    return (double)(i % 2 ? byte >> 4 : byte & 15) - 8.0;
+}
+
+/** a: vocabulary, b: hidden, c: token. */
+static void make_embed(struct kernel_case *test, const struct variant *v)
+{
+    const uint32_t token = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t table = kernel_case_bind(test, KERNEL_CASE_U8, (size_t)v->a * v->b / 2);
+    const uint32_t scales = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->b / 32);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_F32, v->b);
+    kernel_case_set(test, token, 0, v->c);
+    kernel_case_constant(test, v->a);
+    kernel_case_constant(test, v->b);
+    test->grid = (v->b + 255) / 256;
+    const size_t row = v->c < v->a ? v->c : v->a - 1;
+    double *expected = kernel_case_expect(test, out);
+    for (size_t i = 0; i < v->b; i++)
+        expected[i] = nibble(test, table, row * v->b + i) *
+                      kernel_case_get(test, scales, (row * v->b + i) / 32);
+}
+
+/** a: count, b: x is all zeros. */
+static void make_rms_norm(struct kernel_case *test, const struct variant *v)
+{
+    const uint32_t x = kernel_case_bind(test, KERNEL_CASE_F32, v->a);
+    const uint32_t weight = kernel_case_bind(test, KERNEL_CASE_BF16, v->a);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_BF16, v->a);
+    kernel_case_constant(test, v->a);
+    kernel_case_constant_f32(test, 1e-5f);
+    test->grid = 1;
+    double sum = 0.0;
+    for (size_t i = 0; i < v->a; i++) {
+        if (v->b)
+            kernel_case_set(test, x, i, 0.0);
+        sum += pow(kernel_case_get(test, x, i), 2.0);
+    }
+    double *expected = kernel_case_expect(test, out);
+    for (size_t i = 0; i < v->a; i++)
+        expected[i] = kernel_case_get(test, x, i) / sqrt(sum / v->a + 1e-5) *
+                      kernel_case_get(test, weight, i);
+}
+
+/** a: rows, b: columns, c: grid (0: the best). */
+static void make_linear(struct kernel_case *test, const struct variant *v)
+{
+    const bool wide = v->kernel == SEGUE_DECODE_LINEAR_INT4_F32;
+    const uint32_t x = kernel_case_bind(test, KERNEL_CASE_BF16, v->b);
+    const uint32_t weights = kernel_case_bind(test, KERNEL_CASE_U8, (size_t)v->a * v->b / 2);
+    const uint32_t scales = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->b / 32);
+    const uint32_t out = kernel_case_bind(test, wide ? KERNEL_CASE_F32 : KERNEL_CASE_BF16, v->a);
+    kernel_case_constant(test, v->a);
+    kernel_case_constant(test, v->b);
+    test->grid = v->c ? v->c : (v->a + 7) / 8;
+    double *expected = kernel_case_expect(test, out);
+    for (size_t row = 0; row < v->a; row++) {
+        expected[row] = 0.0;
+        for (size_t i = row * v->b; i < (row + 1) * v->b; i++)
+            expected[row] += nibble(test, weights, i) * kernel_case_get(test, scales, i / 32) *
+                             kernel_case_get(test, x, i % v->b);
+    }
+}
+
+/** How values are rounded to bf16, whose unit at 1 is 1/128: to nearest, and to even from half way;
+ * NaN stays NaN. a: rows (6), b: columns (32). */
+static void make_rounding(struct kernel_case *test, const struct variant *v)
+{
+    static const double x_values[] = {1.0, 1.0 / 128, 1.0 / 256, 1.0 / 4096};
+    static const struct {
+        int weights[COUNT_OF(x_values)];
+        double scale;
+        double rounded;
+    } rows[] = {
+        {{1, 0, 1, 0}, 1.0, 1.0},
+        {{1, 1, 1, 0}, 1.0, 1.0 + 2.0 / 128},
+        {{1, 0, 1, 1}, 1.0, 1.0 + 1.0 / 128},
+        {{1, 1, 1, 0}, -1.0, -1.0 - 2.0 / 128},
+        {{2, -1, 1, 0}, 1.0, 2.0},
+        {{1, 0, 0, 0}, NAN, NAN},
+    };
+    make_linear(test, v);
+    test->exact = true;
+    memset(test->bindings[1].data, 0x88, test->bindings[1].size_bytes); // All weights 0.
+    for (size_t i = 0; i < v->b; i++)
+        kernel_case_set(test, 0, i, i < COUNT_OF(x_values) ? x_values[i] : 0.0);
+    for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        uint8_t *packed = test->bindings[1].data + row * v->b / 2;
+        for (size_t i = 0; i < COUNT_OF(x_values); i++)
+            packed[i / 2] = (uint8_t)(packed[i / 2] + rows[row].weights[i] * (i % 2 ? 16 : 1));
+        kernel_case_set(test, 2, row, rows[row].scale);
+        test->bindings[3].expected[row] = rows[row].rounded;
+    }
+}
+
+static void rotate(const struct kernel_case *test, uint32_t from, size_t first, size_t half_size,
+                   uint32_t frequencies, uint32_t position, double *to)
+{
+    for (size_t i = 0; i < half_size; i++) {
+        // The angle is a product in f32 by definition; what follows is not rounded here.
+        const float frequency = (float)kernel_case_get(test, frequencies, i);
+        const double angle = (double)((float)position * frequency);
+        const double a = kernel_case_get(test, from, first + i);
+        const double b = kernel_case_get(test, from, first + i + half_size);
+        to[i] = a * cos(angle) - b * sin(angle);
+        to[i + half_size] = b * cos(angle) + a * sin(angle);
+    }
+}
+
+/** a: heads, b: kv heads, c: head size, d: capacity, e: position. */
+static void make_rope(struct kernel_case *test, const struct variant *v)
+{
+    const size_t cache_count = (size_t)v->b * v->c * v->d;
+    const size_t kv_count = (size_t)v->b * v->c;
+    const uint32_t q = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->c);
+    const uint32_t k = kernel_case_bind(test, KERNEL_CASE_BF16, kv_count);
+    const uint32_t value = kernel_case_bind(test, KERNEL_CASE_BF16, kv_count);
+    const uint32_t frequencies = kernel_case_bind(test, KERNEL_CASE_F32, v->c / 2);
+    const uint32_t position = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t k_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
+    const uint32_t v_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
+    kernel_case_set(test, position, 0, v->e);
+    const uint32_t constants[] = {v->a, v->b, v->c, v->d};
+    for (size_t i = 0; i < COUNT_OF(constants); i++)
+        kernel_case_constant(test, constants[i]);
+    test->grid = ((v->a + v->b) * v->c / 2 + 127) / 128;
+
+    double *expected_q = kernel_case_expect(test, q);
+    for (size_t head = 0; head < v->a; head++)
+        rotate(test, q, head * v->c, v->c / 2, frequencies, v->e, expected_q + head * v->c);
+    if (v->e >= v->d)
+        return; // The caches stay as they are.
+    double *expected_k = kernel_case_expect(test, k_cache) + v->e * kv_count;
+    double *expected_v = kernel_case_expect(test, v_cache) + v->e * kv_count;
+    for (size_t head = 0; head < v->b; head++)
+        rotate(test, k, head * v->c, v->c / 2, frequencies, v->e, expected_k + head * v->c);
+    for (size_t i = 0; i < kv_count; i++)
+        expected_v[i] = kernel_case_get(test, value, i);
+}
+
+/** a: heads, b: kv heads, c: head size, d: capacity, e: position. */
+static void make_gqa(struct kernel_case *test, const struct variant *v)
+{
+    const size_t cache_count = (size_t)v->b * v->c * v->d;
+    const uint32_t q = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->c);
+    const uint32_t k_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
+    const uint32_t v_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
+    const uint32_t position = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->c);
+    kernel_case_set(test, position, 0, v->e);
+    const uint32_t constants[] = {v->a, v->b, v->c, v->d};
+    for (size_t i = 0; i < COUNT_OF(constants); i++)
+        kernel_case_constant(test, constants[i]);
+    kernel_case_constant_f32(test, 0.75f);
+    test->grid = v->a;
+
+    const size_t context = v->e < v->d ? v->e + 1 : v->d;
+    double *expected = kernel_case_expect(test, out);
+    for (size_t head = 0; head < v->a; head++) {
+        double sum = 0.0;
+        double *to = expected + head * v->c;
+        memset(to, 0, v->c * sizeof(*to));
+        for (size_t row = 0; row < context; row++) {
+            const size_t at = (row * v->b + head * v->b / v->a) * v->c;
+            double score = 0.0;
+            for (size_t i = 0; i < v->c; i++)
+                score += kernel_case_get(test, q, head * v->c + i) *
+                         kernel_case_get(test, k_cache, at + i);
+            const double weight = exp(0.75 * score);
+            sum += weight;
+            for (size_t i = 0; i < v->c; i++)
+                to[i] += weight * kernel_case_get(test, v_cache, at + i);
+        }
+        for (size_t i = 0; i < v->c; i++)
+            to[i] /= sum;
+    }
+}
+
+/** a: count, b: factor on the gate. */
+static void make_silu_mul(struct kernel_case *test, const struct variant *v)
+{
+    const uint32_t gate = kernel_case_bind(test, KERNEL_CASE_BF16, v->a);
+    const uint32_t up = kernel_case_bind(test, KERNEL_CASE_BF16, v->a);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_BF16, v->a);
+    kernel_case_constant(test, v->a);
+    test->grid = (v->a + 255) / 256;
+    double *expected = kernel_case_expect(test, out);
+    for (size_t i = 0; i < v->a; i++) {
+        kernel_case_set(test, gate, i, v->b * kernel_case_get(test, gate, i));
+        const double x = kernel_case_get(test, gate, i);
+        expected[i] = x / (1.0 + exp(-x)) * kernel_case_get(test, up, i);
+    }
+}
+
+/** a: count. */
+static void make_residual_add(struct kernel_case *test, const struct variant *v)
+{
+    const uint32_t x = kernel_case_bind(test, KERNEL_CASE_F32, v->a);
+    const uint32_t y = kernel_case_bind(test, KERNEL_CASE_BF16, v->a);
+    kernel_case_constant(test, v->a);
+    test->grid = (v->a + 255) / 256;
+    double *expected = kernel_case_expect(test, x);
+    for (size_t i = 0; i < v->a; i++)
+        expected[i] += kernel_case_get(test, y, i);
+}
+
+enum argmax_content {
+    ARGMAX_RANDOM,
+    /** The largest value twice, at d and e. */
+    ARGMAX_TIE,
+    ARGMAX_ALL_EQUAL,
+    ARGMAX_ALL_MINUS_INFINITY,
+    ARGMAX_ALL_NAN,
+    /** NaN but for minus infinity at d. */
+    ARGMAX_NAN_AND_MINUS_INFINITY,
+};
+
+/** a: count, c: content, d, e: indices; b: the answer, where the content is not random. */
+static void make_argmax(struct kernel_case *test, const struct variant *v)
+{
+    const uint32_t values = kernel_case_bind(test, KERNEL_CASE_F32, v->a);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    kernel_case_constant(test, v->a);
+    test->grid = 1;
+    for (uint32_t i = 0; i < v->a; i++) {
+        if (v->c == ARGMAX_ALL_EQUAL)
+            kernel_case_set(test, values, i, -3.0);
+        else if (v->c == ARGMAX_ALL_MINUS_INFINITY)
+            kernel_case_set(test, values, i, -INFINITY);
+        else if (v->c == ARGMAX_ALL_NAN || v->c == ARGMAX_NAN_AND_MINUS_INFINITY)
+            kernel_case_set(test, values, i, NAN);
+    }
+    if (v->c == ARGMAX_TIE) {
+        kernel_case_set(test, values, v->d, 2.0);
+        kernel_case_set(test, values, v->e, 2.0);
+    } else if (v->c == ARGMAX_NAN_AND_MINUS_INFINITY) {
+        kernel_case_set(test, values, v->d, -INFINITY);
+    }
+    uint32_t best = v->b;
+    for (uint32_t i = 0; v->c == ARGMAX_RANDOM && i < v->a; i++) {
+        if (i == 0 || kernel_case_get(test, values, i) > kernel_case_get(test, values, best))
+            best = i;
+    }
+    kernel_case_set(test, out, 0, 77777);
+    kernel_case_expect(test, out)[0] = best;
+}
+
+static const struct variant variants[] = {
+    {SEGUE_DECODE_EMBED_INT4, "first row", 7, 32, 0, 0, 0},
+    {SEGUE_DECODE_EMBED_INT4, "last row", 7, 96, 6, 0, 0},
+    {SEGUE_DECODE_EMBED_INT4, "beyond the table", 5, 2080, 5, 0, 0},
+    {SEGUE_DECODE_RMS_NORM, "one element", 1, 0, 0, 0, 0},
+    {SEGUE_DECODE_RMS_NORM, "odd count", 333, 0, 0, 0, 0},
+    {SEGUE_DECODE_RMS_NORM, "hidden of 3B", 3072, 0, 0, 0, 0},
+    {SEGUE_DECODE_RMS_NORM, "zeros", 64, 1, 0, 0, 0},
+    {SEGUE_DECODE_LINEAR_INT4, "one group", 1, 32, 0, 0, 0},
+    {SEGUE_DECODE_LINEAR_INT4, "odd shape", 13, 2080, 0, 0, 0},
+    {SEGUE_DECODE_LINEAR_INT4, "rounding", 6, 32, 0, 0, 0},
+    {SEGUE_DECODE_LINEAR_INT4, "small grid", 33, 96, 2, 0, 0},
+    {SEGUE_DECODE_LINEAR_INT4_F32, "one group", 3, 32, 0, 0, 0},
+    {SEGUE_DECODE_LINEAR_INT4_F32, "ffn of 8B", 9, 14336, 0, 0, 0},
+    {SEGUE_DECODE_ROPE_KV, "position 0", 3, 1, 8, 4, 0},
+    {SEGUE_DECODE_ROPE_KV, "last row", 4, 2, 64, 6, 5},
+    {SEGUE_DECODE_ROPE_KV, "beyond the capacity", 6, 2, 128, 3, 3},
+    {SEGUE_DECODE_ROPE_KV, "far position", 2, 1, 10, 1, 131071},
+    {SEGUE_DECODE_GQA, "context 1", 4, 2, 64, 9, 0},
+    {SEGUE_DECODE_GQA, "shape of 1B", 32, 8, 64, 128, 99},
+    {SEGUE_DECODE_GQA, "shape of 3B", 24, 8, 128, 77, 76},
+    {SEGUE_DECODE_GQA, "smallest head", 3, 3, 8, 600, 530},
+    {SEGUE_DECODE_GQA, "largest head", 2, 1, 256, 40, 17},
+    {SEGUE_DECODE_GQA, "beyond the capacity", 2, 1, 16, 5, 9},
+    {SEGUE_DECODE_SILU_MUL, "one element", 1, 1, 0, 0, 0},
+    {SEGUE_DECODE_SILU_MUL, "odd count", 1023, 8, 0, 0, 0},
+    {SEGUE_DECODE_SILU_MUL, "large values", 100, 1000, 0, 0, 0},
+    {SEGUE_DECODE_RESIDUAL_ADD, "one element", 1, 0, 0, 0, 0},
+    {SEGUE_DECODE_RESIDUAL_ADD, "odd count", 2049, 0, 0, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "one element", 1, 0, ARGMAX_RANDOM, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "vocabulary", 128256, 0, ARGMAX_RANDOM, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "last", 3000, 2999, ARGMAX_TIE, 2999, 2999},
+    {SEGUE_DECODE_ARGMAX, "tie of two threads", 5000, 1023, ARGMAX_TIE, 4096, 1023},
+    {SEGUE_DECODE_ARGMAX, "tie in one thread", 5000, 40, ARGMAX_TIE, 40, 2088},
+    {SEGUE_DECODE_ARGMAX, "all equal", 2500, 0, ARGMAX_ALL_EQUAL, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "minus infinity", 50, 0, ARGMAX_ALL_MINUS_INFINITY, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "NaN", 50, 0, ARGMAX_ALL_NAN, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "NaN first", 50, 31, ARGMAX_NAN_AND_MINUS_INFINITY, 31, 0},
+};
+
+uint32_t kernel_case_total(void)
+{
+    return COUNT_OF(variants);
+}
+
+void kernel_case_make(uint32_t index, struct kernel_case *out_case)
+{
+    static void (*const builders[])(struct kernel_case *, const struct variant *) = {
+        [SEGUE_DECODE_EMBED_INT4] = make_embed,   [SEGUE_DECODE_RMS_NORM] = make_rms_norm,
+        [SEGUE_DECODE_LINEAR_INT4] = make_linear, [SEGUE_DECODE_LINEAR_INT4_F32] = make_linear,
+        [SEGUE_DECODE_ROPE_KV] = make_rope,       [SEGUE_DECODE_GQA] = make_gqa,
+        [SEGUE_DECODE_SILU_MUL] = make_silu_mul,  [SEGUE_DECODE_RESIDUAL_ADD] = make_residual_add,
+        [SEGUE_DECODE_ARGMAX] = make_argmax,
+    };
+    const struct variant *v = &variants[index];
+    struct segue_executable_params params;
+    segue_kernels_get_decode(&params);
+    *out_case =
+        (struct kernel_case){.kernel = v->kernel, .random_state = 88172645463325252u + index};
+    snprintf(out_case->name, sizeof(out_case->name), "%s, %s", params.entry_points[v->kernel].name,
+             v->what);
+    if (strcmp(v->what, "rounding") == 0)
+        make_rounding(out_case, v);
+    else
+        builders[v->kernel](out_case, v);
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// The references of the decode kernels against the formulas, and their ranges against what they
+// really touch.
+#include "kernel_cases.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GUARD_BYTES 256
+#define GUARD_VALUE 0xA5
+#define MAX_PARAMETERS 16
+
+/** A launch whose addresses are host addresses. */
+struct rig {
+    const struct kernel_case *test;
+    const struct segue_entry_point *entry;
+    const struct segue_reference_kernel *reference;
+    /** Each binding's memory between two guards. */
+    uint8_t *blocks[KERNEL_CASE_MAX_BINDINGS];
+    uint64_t values[MAX_PARAMETERS][2];
+    const void *parameters[MAX_PARAMETERS];
+    struct segue_reference_launch launch;
+    struct segue_reference_range ranges[MAX_PARAMETERS];
+    uint32_t range_count;
+    bool outside_ranges;
+};
+
+static uint8_t *binding_data(struct rig *rig, uint32_t binding)
+{
+    return rig->blocks[binding] + GUARD_BYTES;
+}
+
+static void rig_open(struct rig *rig, const struct kernel_case *test)
+{
+    struct segue_executable_params params;
+    uint32_t reference_count;
+    segue_kernels_get_decode(&params);
+    *rig = (struct rig){.test = test, .entry = &params.entry_points[test->kernel]};
+    rig->reference = &segue_kernels_get_references(&reference_count)[test->kernel];
+    assert_true(test->kernel < reference_count);
+
+    for (uint32_t i = 0; i < test->binding_count; i++) {
+        const struct kernel_case_binding *binding = &test->bindings[i];
+        rig->blocks[i] = malloc(binding->size_bytes + 2 * GUARD_BYTES);
+        assert_non_null(rig->blocks[i]);
+        memset(rig->blocks[i], GUARD_VALUE, binding->size_bytes + 2 * GUARD_BYTES);
+        memcpy(binding_data(rig, i), binding->data, binding->size_bytes);
+        rig->values[i][0] = (uintptr_t)binding_data(rig, i);
+    }
+    for (uint32_t i = 0; i < test->constant_count; i++)
+        memcpy(rig->values[test->binding_count + i], &test->constants[i], 4);
+    for (uint32_t i = 0; i < MAX_PARAMETERS; i++)
+        rig->parameters[i] = rig->values[i];
+    rig->launch = (struct segue_reference_launch){
+        .grid = {test->grid, 1, 1},
+        .block = {rig->entry->block_size[0], 1, 1},
+        .parameters = rig->parameters,
+        .parameter_count = test->binding_count + test->constant_count,
+        .driver = rig,
+    };
+    assert_int_equal(rig->entry->parameter_count, rig->launch.parameter_count);
+}
+
+static void rig_close(struct rig *rig)
+{
+    for (uint32_t i = 0; i < rig->test->binding_count; i++)
+        free(rig->blocks[i]);
+}
+
+static bool add_range(struct segue_reference_ranges *ranges, uint64_t address, uint64_t size_bytes,
+                      bool read, bool write)
+{
+    struct rig *rig = ranges->driver;
+    assert_true(rig->range_count < MAX_PARAMETERS);
+    rig->ranges[rig->range_count++] =
+        (struct segue_reference_range){address, size_bytes, read, write};
+    return true;
+}
+
+static void collect_ranges(struct rig *rig)
+{
+    struct segue_reference_ranges collector = {.add_range = add_range, .driver = rig};
+    rig->range_count = 0;
+    rig->reference->ranges(&rig->launch, &collector);
+}
+
+static void *translate(const struct segue_reference_launch *launch, uint64_t address,
+                       uint64_t size_bytes)
+{
+    struct rig *rig = launch->driver;
+    bool inside = false;
+    for (uint32_t i = 0; i < rig->range_count; i++)
+        inside |= address >= rig->ranges[i].address &&
+                  address + size_bytes <= rig->ranges[i].address + rig->ranges[i].size_bytes;
+    rig->outside_ranges |= !inside;
+    return (void *)(uintptr_t)address;
+}
+
+static void *translate_nothing(const struct segue_reference_launch *launch, uint64_t address,
+                               uint64_t size_bytes)
+{
+    (void)launch;
+    (void)address;
+    (void)size_bytes;
+    return NULL;
+}
+
+static void check_guards(struct rig *rig)
+{
+    for (uint32_t i = 0; i < rig->test->binding_count; i++) {
+        const size_t size_bytes = rig->test->bindings[i].size_bytes;
+        for (size_t k = 0; k < GUARD_BYTES; k++) {
+            assert_int_equal(rig->blocks[i][k], GUARD_VALUE);
+            assert_int_equal(rig->blocks[i][GUARD_BYTES + size_bytes + k], GUARD_VALUE);
+        }
+    }
+}
+
+/** The case's memory is exactly what the kernel may touch, so the ranges must be all of it, with
+ * the access that the entry point declares. */
+static void check_ranges(const struct rig *rig)
+{
+    assert_int_equal(rig->range_count, rig->test->binding_count);
+    for (uint32_t i = 0; i < rig->range_count; i++) {
+        const enum segue_access access = rig->entry->parameters[i].access;
+        const struct segue_reference_range *range = &rig->ranges[i];
+        assert_int_equal(range->address, rig->values[i][0]);
+        assert_int_equal(range->size_bytes, rig->test->bindings[i].size_bytes);
+        assert_int_equal(range->read, access != SEGUE_ACCESS_WRITE);
+        assert_int_equal(range->write,
+                         access == SEGUE_ACCESS_WRITE || access == SEGUE_ACCESS_READ_WRITE);
+    }
+}
+
+static void test_references_match_formulas(void **state)
+{
+    (void)state;
+    for (uint32_t index = 0; index < kernel_case_total(); index++) {
+        struct kernel_case test;
+        struct rig rig;
+        kernel_case_make(index, &test);
+        rig_open(&rig, &test);
+        collect_ranges(&rig);
+        check_ranges(&rig);
+        if (!rig.reference->run(&rig.launch, translate))
+            fail_msg("%s: the launch failed", test.name);
+        assert_false(rig.outside_ranges);
+        check_guards(&rig);
+        for (uint32_t i = 0; i < test.binding_count; i++)
+            kernel_case_check(&test, i, binding_data(&rig, i));
+        rig_close(&rig);
+        kernel_case_free(&test);
+    }
+}
+
+static void test_references_fail_without_memory(void **state)
+{
+    (void)state;
+    for (uint32_t index = 0; index < kernel_case_total(); index++) {
+        struct kernel_case test;
+        struct rig rig;
+        kernel_case_make(index, &test);
+        rig_open(&rig, &test);
+        assert_false(rig.reference->run(&rig.launch, translate_nothing));
+        rig_close(&rig);
+        kernel_case_free(&test);
+    }
+}
+
+/** Shapes that a kernel cannot do are refused instead of computed wrongly. */
+static void test_references_refuse_bad_shapes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum segue_decode_kernel kernel;
+        uint32_t constant;
+        uint32_t value;
+    } bad[] = {
+        {SEGUE_DECODE_EMBED_INT4, 0, 0},   {SEGUE_DECODE_EMBED_INT4, 1, 33},
+        {SEGUE_DECODE_LINEAR_INT4, 1, 48}, {SEGUE_DECODE_LINEAR_INT4_F32, 1, 0},
+        {SEGUE_DECODE_ROPE_KV, 2, 7},      {SEGUE_DECODE_ROPE_KV, 3, 0},
+        {SEGUE_DECODE_GQA, 1, 7},          {SEGUE_DECODE_GQA, 2, 24},
+        {SEGUE_DECODE_GQA, 2, 512},        {SEGUE_DECODE_GQA, 2, 4},
+        {SEGUE_DECODE_GQA, 3, 0},          {SEGUE_DECODE_ARGMAX, 0, 0},
+    };
+    for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
+        for (uint32_t index = 0; index < kernel_case_total(); index++) {
+            struct kernel_case test;
+            struct rig rig;
+            kernel_case_make(index, &test);
+            if (test.kernel == bad[k].kernel) {
+                test.constants[bad[k].constant] = bad[k].value;
+                rig_open(&rig, &test);
+                if (rig.reference->run(&rig.launch, translate))
+                    fail_msg("%s: constant %u of %u passed", test.name, bad[k].constant,
+                             bad[k].value);
+                rig_close(&rig);
+            }
+            kernel_case_free(&test);
+        }
+    }
+}
+
+static void test_declarations_agree(void **state)
+{
+    (void)state;
+    struct segue_executable_params params;
+    uint32_t reference_count;
+    const struct segue_reference_kernel *references =
+        segue_kernels_get_references(&reference_count);
+    segue_kernels_get_decode(&params);
+    assert_int_equal(params.entry_point_count, reference_count);
+    assert_int_equal(params.size_bytes, strlen(params.data));
+    for (uint32_t i = 0; i < reference_count; i++) {
+        const struct segue_entry_point *entry = &params.entry_points[i];
+        assert_string_equal(entry->name, references[i].name);
+        assert_int_equal(entry->parameter_count, references[i].parameter_count);
+        for (uint32_t k = 0; k < entry->parameter_count; k++) {
+            const struct segue_parameter *parameter = &entry->parameters[k];
+            const bool is_binding = parameter->kind == SEGUE_PARAMETER_BINDING;
+            assert_int_equal(references[i].parameter_sizes[k],
+                             is_binding ? 8 : parameter->size_bytes);
+        }
+    }
+}
+
+static void test_rope_frequencies(void **state)
+{
+    (void)state;
+    const struct segue_rope_scaling plain = {.theta = 5e5, .factor = 1.0};
+    const struct segue_rope_scaling llama3 = {
+        .theta = 5e5,
+        .factor = 32.0,
+        .low_factor = 1.0,
+        .high_factor = 4.0,
+        .original_context = 8192.0,
+    };
+    float unscaled[32], scaled[32];
+    segue_rope_frequencies(&plain, 64, unscaled);
+    segue_rope_frequencies(&llama3, 64, scaled);
+    for (int i = 0; i < 32; i++) {
+        const double exact = exp(-2.0 * i / 64.0 * log(5e5));
+        assert_true(fabs(unscaled[i] - exact) <= 1e-6 * exact);
+        // 8192 / 4 and 8192 / 1 positions a turn are where the mix begins and ends.
+        const double turn = 2.0 * acos(-1.0) / exact;
+        if (turn < 2048.0)
+            assert_true(scaled[i] == unscaled[i]);
+        else if (turn > 8192.0)
+            assert_true(fabs(scaled[i] - exact / 32.0) <= 1e-6 * exact);
+        else
+            assert_true(scaled[i] < unscaled[i] && scaled[i] > unscaled[i] / 32.0f);
+    }
+    // Frequency 15 of Llama 3.2 1B: 5e5^(-15/32), one turn in 2948.3 positions.
+    assert_true(fabs(scaled[15] / 0.00129054793 - 1.0) < 1e-6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_references_match_formulas),
+        cmocka_unit_test(test_references_fail_without_memory),
+        cmocka_unit_test(test_references_refuse_bad_shapes),
+        cmocka_unit_test(test_declarations_agree),
+        cmocka_unit_test(test_rope_frequencies),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
