@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/** Standard deviation of (q - 8) * scale for random nibbles q and scales uniform in [-1, 1):
+ *  sqrt(21.5 / 3). */
+#define INT4_DEVIATION 2.677
+
+/** Adds tensors until one fails. */
+struct builder {
+    struct llama_model *model;
+    segue_status status;
+};
+
+static segue_status grow(struct llama_model *model)
+{
+    if (model->tensor_count < model->tensor_capacity)
+        return SEGUE_OK;
+    const uint32_t capacity = model->tensor_capacity ? model->tensor_capacity * 2 : 64;
+    struct llama_tensor *tensors = realloc(model->tensors, capacity * sizeof(*tensors));
+    if (!tensors)
+        return SEGUE_OUT_OF_HOST_MEMORY;
+    model->tensors = tensors;
+    model->tensor_capacity = capacity;
+    return SEGUE_OK;
+}
+
+/** Allocates a tensor and returns its index. `data` is NULL or as long as the tensor; the name is
+ *  prefix and name together. */
+static uint32_t add(struct builder *builder, enum segue_memory_type memory, uint64_t size_bytes,
+                    struct segue_content content, const void *data, const char *prefix,
+                    const char *name)
+{
+    struct llama_model *model = builder->model;
+    if (builder->status == SEGUE_OK)
+        builder->status = grow(model);
+    if (builder->status != SEGUE_OK)
+        return 0;
+
+    const uint32_t index = model->tensor_count;
+    struct llama_tensor *tensor = &model->tensors[index];
+    *tensor = (struct llama_tensor){.data = data, .content = content};
+    // Every tensor its own numbers.
+    tensor->content.seed = model->config.seed * 1000003 + index;
+    char label[64];
+    snprintf(label, sizeof(label), "%s%s", prefix, name);
+    const struct segue_buffer_params params = {
+        .size_bytes = size_bytes, .memory = memory, .label = label};
+    builder->status = segue_buffer_create(model->device, &params, &tensor->buffer);
+    if (builder->status != SEGUE_OK)
+        return 0;
+    model->tensor_count++;
+    if (data)
+        builder->status = segue_buffer_write(tensor->buffer, 0, data, size_bytes);
+    return index;
+}
+
+/** Weights whose product with a vector of deviation 1 has deviation `gain`. Scales are of both
+ * signs, so that the nibbles' mean of -0.5 does not add up along a row. */
+static struct llama_linear add_linear(struct builder *builder, uint32_t rows, uint32_t columns,
+                                      double gain, const char *prefix, const char *name)
+{
+    const double reach = gain / (INT4_DEVIATION * sqrt(columns));
+    const struct segue_content nibbles = {.kind = SEGUE_CONTENT_NIBBLES};
+    const struct segue_content scales = {
+        .kind = SEGUE_CONTENT_UNIFORM, .dtype = SEGUE_DTYPE_BF16, .a = -reach, .b = reach};
+    const uint64_t groups = (uint64_t)rows * columns / SEGUE_INT4_GROUP_SIZE;
+    struct llama_linear linear = {.rows = rows, .columns = columns};
+    char scales_name[24];
+    snprintf(scales_name, sizeof(scales_name), "%s_scales", name);
+    linear.weights = add(builder, SEGUE_MEMORY_CONSTANT, groups * SEGUE_INT4_GROUP_SIZE / 2,
+                         nibbles, NULL, prefix, name);
+    linear.scales =
+        add(builder, SEGUE_MEMORY_CONSTANT, groups * 2, scales, NULL, prefix, scales_name);
+    return linear;
+}
+
+static uint32_t add_norm(struct builder *builder, double mean, double deviation, const char *prefix,
+                         const char *name)
+{
+    const struct segue_content content = {
+        .kind = SEGUE_CONTENT_NORMAL, .dtype = SEGUE_DTYPE_BF16, .a = mean, .b = deviation};
+    return add(builder, SEGUE_MEMORY_CONSTANT, (uint64_t)builder->model->config.shape->hidden * 2,
+               content, NULL, prefix, name);
+}
+
+static uint32_t add_cache(struct builder *builder, const char *prefix, const char *name)
+{
+    const struct llama_shape *shape = builder->model->config.shape;
+    const struct segue_content content = {
+        .kind = SEGUE_CONTENT_NORMAL, .dtype = SEGUE_DTYPE_BF16, .a = 0.0, .b = 1.0};
+    const uint64_t row_bytes = (uint64_t)shape->kv_heads * shape->head_size * 2;
+    return add(builder, SEGUE_MEMORY_DEVICE, row_bytes * builder->model->capacity, content, NULL,
+               prefix, name);
+}
+
+static void add_layer(struct builder *builder, uint32_t index)
+{
+    const struct llama_shape *shape = builder->model->config.shape;
+    const uint32_t q_rows = shape->heads * shape->head_size;
+    const uint32_t kv_rows = shape->kv_heads * shape->head_size;
+    // What all layers add to the residual stream stays below what the embedding began it with.
+    // Attention over many random rows averages them down, which its output projection makes up for.
+    const double gain = 0.4 / sqrt(shape->layers);
+    const double o_gain = gain * fmax(1.0, 0.4 * sqrt(builder->model->config.context + 1.0));
+    struct llama_layer *layer = &builder->model->layers[index];
+    char prefix[24];
+    snprintf(prefix, sizeof(prefix), "layer%u.", index);
+    layer->attention_norm = add_norm(builder, 1.0, 0.1, prefix, "attention_norm");
+    layer->q = add_linear(builder, q_rows, shape->hidden, 1.0, prefix, "q");
+    layer->k = add_linear(builder, kv_rows, shape->hidden, 1.0, prefix, "k");
+    layer->v = add_linear(builder, kv_rows, shape->hidden, 1.0, prefix, "v");
+    layer->o = add_linear(builder, shape->hidden, q_rows, o_gain, prefix, "o");
+    layer->k_cache = add_cache(builder, prefix, "k_cache");
+    layer->v_cache = add_cache(builder, prefix, "v_cache");
+    layer->mlp_norm = add_norm(builder, 1.0, 0.1, prefix, "mlp_norm");
+    layer->gate = add_linear(builder, shape->ffn, shape->hidden, 1.0, prefix, "gate");
+    layer->up = add_linear(builder, shape->ffn, shape->hidden, 1.0, prefix, "up");
+    layer->down = add_linear(builder, shape->hidden, shape->ffn, gain, prefix, "down");
+}
+
+/** A buffer between two stages; it starts as zeros. */
+static uint32_t add_activation(struct builder *builder, uint32_t count, uint32_t element_bytes,
+                               const char *name)
+{
+    return add(builder, SEGUE_MEMORY_DEVICE, (uint64_t)count * element_bytes,
+               (struct segue_content){.kind = SEGUE_CONTENT_ZERO}, NULL, "", name);
+}
+
+static void add_activations(struct builder *builder)
+{
+    struct llama_model *model = builder->model;
+    const struct llama_shape *shape = model->config.shape;
+    const uint32_t q_count = shape->heads * shape->head_size;
+    const uint32_t kv_count = shape->kv_heads * shape->head_size;
+    model->hidden = add_activation(builder, shape->hidden, 4, "hidden");
+    model->normed = add_activation(builder, shape->hidden, 2, "normed");
+    model->q = add_activation(builder, q_count, 2, "q");
+    model->k = add_activation(builder, kv_count, 2, "k");
+    model->v = add_activation(builder, kv_count, 2, "v");
+    model->attended = add_activation(builder, q_count, 2, "attended");
+    model->projected = add_activation(builder, shape->hidden, 2, "projected");
+    model->gate = add_activation(builder, shape->ffn, 2, "gate");
+    model->up = add_activation(builder, shape->ffn, 2, "up");
+    model->activated = add_activation(builder, shape->ffn, 2, "activated");
+    model->logits = add_activation(builder, LLAMA_VOCABULARY, 4, "logits");
+    model->next_token =
+        add(builder, SEGUE_MEMORY_HOST_VISIBLE, sizeof(uint32_t),
+            (struct segue_content){.kind = SEGUE_CONTENT_ZERO}, NULL, "", "next_token");
+}
+
+static void add_inputs(struct builder *builder)
+{
+    struct llama_model *model = builder->model;
+    const struct llama_shape *shape = model->config.shape;
+    const struct segue_rope_scaling scaling = {
+        .theta = 5e5,
+        .factor = shape->rope_factor,
+        .low_factor = 1.0,
+        .high_factor = 4.0,
+        .original_context = 8192.0,
+    };
+    segue_rope_frequencies(&scaling, shape->head_size, model->frequency_values);
+    model->token_value = LLAMA_FIRST_TOKEN;
+    model->position_value = model->config.context;
+    const struct segue_content none = {.kind = SEGUE_CONTENT_ZERO};
+    model->frequencies = add(builder, SEGUE_MEMORY_CONSTANT, shape->head_size / 2 * sizeof(float),
+                             none, model->frequency_values, "", "rope_frequencies");
+    model->token =
+        add(builder, SEGUE_MEMORY_DEVICE, sizeof(uint32_t), none, &model->token_value, "", "token");
+    model->position = add(builder, SEGUE_MEMORY_DEVICE, sizeof(uint32_t), none,
+                          &model->position_value, "", "position");
+}
+
+static segue_status add_all(struct llama_model *model)
+{
+    struct builder builder = {.model = model};
+    const struct llama_shape *shape = model->config.shape;
+    add_inputs(&builder);
+    add_activations(&builder);
+    // Rows of deviation 1 begin the residual stream. A final norm of both signs keeps a tied head
+    // from answering with the token that went in, and gives logits a deviation of 1.5.
+    model->embedding =
+        add_linear(&builder, LLAMA_VOCABULARY, shape->hidden, sqrt(shape->hidden), "", "embedding");
+    model->final_norm = add_norm(&builder, 0.0, 1.5 / sqrt(shape->hidden), "", "final_norm");
+    model->head = shape->is_tied ? model->embedding
+                                 : add_linear(&builder, LLAMA_VOCABULARY, shape->hidden,
+                                              sqrt(shape->hidden), "", "head");
+    for (uint32_t i = 0; i < model->config.layers; i++)
+        add_layer(&builder, i);
+    return builder.status;
+}
+
+static segue_status load_kernels(struct llama_model *model)
+{
+    struct segue_executable_params params;
+    segue_kernels_get_decode(&params);
+    const segue_status status = segue_kernels_register(model->device);
+    if (status != SEGUE_OK)
+        return status;
+    return segue_executable_create(model->device, &params, &model->executable);
+}
+
+segue_status llama_model_create(segue_device *device, const struct llama_config *config,
+                                struct llama_model **out_model)
+{
+    struct llama_model *model = calloc(1, sizeof(*model));
+    if (!model)
+        return SEGUE_OUT_OF_HOST_MEMORY;
+    model->device = device;
+    model->config = *config;
+    model->capacity = (config->context / 64 + 1) * 64;
+    segue_status status = SEGUE_OUT_OF_HOST_MEMORY;
+    model->layers = calloc(config->layers ? config->layers : 1, sizeof(*model->layers));
+    if (!model->layers)
+        goto fail;
+    status = load_kernels(model);
+    if (status == SEGUE_OK)
+        status = add_all(model);
+    if (status != SEGUE_OK)
+        goto fail;
+    *out_model = model;
+    return SEGUE_OK;
+
+fail:
+    llama_model_destroy(model);
+    return status;
+}
+
+void llama_model_destroy(struct llama_model *model)
+{
+    if (!model)
+        return;
+    for (uint32_t i = 0; i < model->tensor_count; i++)
+        segue_buffer_destroy(model->tensors[i].buffer);
+    segue_executable_destroy(model->executable);
+    free(model->tensors);
+    free(model->layers);
+    free(model);
+}
+
+segue_status llama_model_fill(struct llama_model *model)
+{
+    for (uint32_t i = 0; i < model->tensor_count; i++) {
+        const struct llama_tensor *tensor = &model->tensors[i];
+        if (tensor->data)
+            continue;
+        const segue_status status = segue_buffer_write_content(tensor->buffer, &tensor->content);
+        if (status != SEGUE_OK)
+            return status;
+    }
+    return SEGUE_OK;
+}
+
+segue_buffer *llama_model_buffer(const struct llama_model *model, uint32_t tensor)
+{
+    return model->tensors[tensor].buffer;
+}
+
+uint64_t llama_model_size_bytes(const struct llama_model *model)
+{
+    uint64_t size_bytes = 0;
+    for (uint32_t i = 0; i < model->tensor_count; i++) {
+        struct segue_buffer_info info;
+        segue_buffer_get_info(model->tensors[i].buffer, &info);
+        size_bytes += info.size_bytes;
+    }
+    return size_bytes;
+}

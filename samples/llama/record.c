@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "step.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define MAX_BINDINGS 8
+
+/** Records until a command fails. */
+struct recorder {
+    const struct llama_model *model;
+    segue_command_buffer *command_buffer;
+    segue_status status;
+};
+
+static uint32_t blocks(uint32_t count, uint32_t per_block)
+{
+    return (count + per_block - 1) / per_block;
+}
+
+static void barrier(struct recorder *recorder)
+{
+    if (recorder->status == SEGUE_OK)
+        recorder->status = segue_cmd_barrier(recorder->command_buffer, NULL);
+}
+
+static void begin_group(struct recorder *recorder, const char *label)
+{
+    if (recorder->status == SEGUE_OK)
+        recorder->status = segue_cmd_begin_group(recorder->command_buffer, label);
+}
+
+static void end_group(struct recorder *recorder)
+{
+    if (recorder->status == SEGUE_OK)
+        recorder->status = segue_cmd_end_group(recorder->command_buffer);
+}
+
+/** @param tensors  the bindings: indices of tensors, all of each. */
+static void dispatch(struct recorder *recorder, enum segue_decode_kernel kernel, uint32_t grid,
+                     const uint32_t *tensors, uint32_t tensor_count, const void *constants,
+                     uint32_t constants_size_bytes)
+{
+    if (recorder->status != SEGUE_OK)
+        return;
+    struct segue_buffer_ref bindings[MAX_BINDINGS];
+    for (uint32_t i = 0; i < tensor_count; i++)
+        bindings[i] =
+            (struct segue_buffer_ref){.buffer = llama_model_buffer(recorder->model, tensors[i]),
+                                      .length_bytes = SEGUE_WHOLE_SIZE};
+    const struct segue_dispatch command = {
+        .executable = recorder->model->executable,
+        .entry_point = (uint32_t)kernel,
+        .grid = {grid, 1, 1},
+        .bindings = bindings,
+        .binding_count = tensor_count,
+        .constants = constants,
+        .constants_size_bytes = constants_size_bytes,
+    };
+    recorder->status = segue_cmd_dispatch(recorder->command_buffer, &command);
+}
+
+#define DISPATCH(recorder, kernel, grid, constants, ...)                               \
+    dispatch(recorder, kernel, grid, (const uint32_t[]){__VA_ARGS__},                  \
+             sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), &(constants), \
+             sizeof(constants))
+
+static void rms_norm(struct recorder *recorder, uint32_t weight)
+{
+    const struct llama_model *model = recorder->model;
+    const struct segue_rms_norm_constants constants = {.count = model->config.shape->hidden,
+                                                       .epsilon = 1e-5f};
+    DISPATCH(recorder, SEGUE_DECODE_RMS_NORM, 1, constants, model->hidden, weight, model->normed);
+}
+
+static void linear(struct recorder *recorder, const struct llama_linear *layer, uint32_t from,
+                   uint32_t to)
+{
+    const struct segue_linear_int4_constants constants = {.rows = layer->rows,
+                                                          .columns = layer->columns};
+    const enum segue_decode_kernel kernel =
+        to == recorder->model->logits ? SEGUE_DECODE_LINEAR_INT4_F32 : SEGUE_DECODE_LINEAR_INT4;
+    DISPATCH(recorder, kernel, blocks(layer->rows, 8), constants, from, layer->weights,
+             layer->scales, to);
+}
+
+static void residual_add(struct recorder *recorder)
+{
+    const struct llama_model *model = recorder->model;
+    const uint32_t count = model->config.shape->hidden;
+    DISPATCH(recorder, SEGUE_DECODE_RESIDUAL_ADD, blocks(count, 256), count, model->hidden,
+             model->projected);
+}
+
+static void rope_and_cache(struct recorder *recorder, const struct llama_layer *layer)
+{
+    const struct llama_model *model = recorder->model;
+    const struct llama_shape *shape = model->config.shape;
+    const struct segue_rope_kv_constants constants = {
+        .heads = shape->heads,
+        .kv_heads = shape->kv_heads,
+        .head_size = shape->head_size,
+        .capacity = model->capacity,
+    };
+    const uint32_t pairs = (shape->heads + shape->kv_heads) * shape->head_size / 2;
+    DISPATCH(recorder, SEGUE_DECODE_ROPE_KV, blocks(pairs, 128), constants, model->q, model->k,
+             model->v, model->frequencies, model->position, layer->k_cache, layer->v_cache);
+}
+
+static void attend(struct recorder *recorder, const struct llama_layer *layer)
+{
+    const struct llama_model *model = recorder->model;
+    const struct llama_shape *shape = model->config.shape;
+    const struct segue_gqa_decode_constants constants = {
+        .heads = shape->heads,
+        .kv_heads = shape->kv_heads,
+        .head_size = shape->head_size,
+        .capacity = model->capacity,
+        .scale = 1.0f / sqrtf((float)shape->head_size),
+    };
+    DISPATCH(recorder, SEGUE_DECODE_GQA, shape->heads, constants, model->q, layer->k_cache,
+             layer->v_cache, model->position, model->attended);
+}
+
+static void record_attention(struct recorder *recorder, const struct llama_layer *layer)
+{
+    const struct llama_model *model = recorder->model;
+    rms_norm(recorder, layer->attention_norm);
+    barrier(recorder);
+    linear(recorder, &layer->q, model->normed, model->q);
+    linear(recorder, &layer->k, model->normed, model->k);
+    linear(recorder, &layer->v, model->normed, model->v);
+    barrier(recorder);
+    rope_and_cache(recorder, layer);
+    barrier(recorder);
+    attend(recorder, layer);
+    barrier(recorder);
+    linear(recorder, &layer->o, model->attended, model->projected);
+    barrier(recorder);
+    residual_add(recorder);
+    barrier(recorder);
+}
+
+static void record_mlp(struct recorder *recorder, const struct llama_layer *layer)
+{
+    const struct llama_model *model = recorder->model;
+    const uint32_t ffn = model->config.shape->ffn;
+    rms_norm(recorder, layer->mlp_norm);
+    barrier(recorder);
+    linear(recorder, &layer->gate, model->normed, model->gate);
+    linear(recorder, &layer->up, model->normed, model->up);
+    barrier(recorder);
+    DISPATCH(recorder, SEGUE_DECODE_SILU_MUL, blocks(ffn, 256), ffn, model->gate, model->up,
+             model->activated);
+    barrier(recorder);
+    linear(recorder, &layer->down, model->activated, model->projected);
+    barrier(recorder);
+    residual_add(recorder);
+    barrier(recorder);
+}
+
+static void record_embedding(struct recorder *recorder)
+{
+    const struct llama_model *model = recorder->model;
+    const struct segue_embed_int4_constants constants = {.vocabulary = model->embedding.rows,
+                                                         .hidden = model->embedding.columns};
+    DISPATCH(recorder, SEGUE_DECODE_EMBED_INT4, blocks(constants.hidden, 256), constants,
+             model->token, model->embedding.weights, model->embedding.scales, model->hidden);
+    barrier(recorder);
+}
+
+static void record_head(struct recorder *recorder)
+{
+    const struct llama_model *model = recorder->model;
+    const uint32_t vocabulary = model->head.rows;
+    rms_norm(recorder, model->final_norm);
+    barrier(recorder);
+    linear(recorder, &model->head, model->normed, model->logits);
+    barrier(recorder);
+    DISPATCH(recorder, SEGUE_DECODE_ARGMAX, 1, vocabulary, model->logits, model->next_token);
+}
+
+static void record_step(struct recorder *recorder)
+{
+    const struct llama_model *model = recorder->model;
+    begin_group(recorder, "embedding");
+    record_embedding(recorder);
+    end_group(recorder);
+    for (uint32_t i = 0; i < model->config.layers; i++) {
+        char label[24];
+        snprintf(label, sizeof(label), "layer%u", i);
+        begin_group(recorder, label);
+        begin_group(recorder, "attention");
+        record_attention(recorder, &model->layers[i]);
+        end_group(recorder);
+        begin_group(recorder, "mlp");
+        record_mlp(recorder, &model->layers[i]);
+        end_group(recorder);
+        end_group(recorder);
+    }
+    begin_group(recorder, "head");
+    record_head(recorder);
+    end_group(recorder);
+}
+
+segue_status llama_step_record(const struct llama_model *model, enum segue_execution_mode mode,
+                               segue_command_buffer **out_command_buffer)
+{
+    struct recorder recorder = {.model = model};
+    const struct segue_command_buffer_params params = {.mode = mode, .label = "step"};
+    segue_status status =
+        segue_command_buffer_create(model->device, &params, &recorder.command_buffer);
+    if (status != SEGUE_OK)
+        return status;
+    recorder.status = segue_command_buffer_begin(recorder.command_buffer);
+    record_step(&recorder);
+    status = recorder.status;
+    if (status == SEGUE_OK)
+        status = segue_command_buffer_end(recorder.command_buffer);
+    if (status != SEGUE_OK) {
+        segue_command_buffer_destroy(recorder.command_buffer);
+        return status;
+    }
+    *out_command_buffer = recorder.command_buffer;
+    return SEGUE_OK;
+}
