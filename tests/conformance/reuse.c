@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "conformance.h"
+#include "test.h"
+
+static void scale(struct segue_test *test, segue_command_buffer *commands, segue_buffer *data,
+                  uint32_t factor, uint32_t addend)
+{
+    segue_test_dispatch_slow(test, commands, segue_test_whole(data), 8, factor, addend);
+}
+
+static void many_launches(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    scale(test, commands, data, 3, 1);
+    CHECK_OK(segue_command_buffer_end(commands));
+    uint32_t expected[8];
+    for (uint32_t i = 0; i < 8; ++i)
+        expected[i] = segue_test_word(1, i);
+    for (int k = 0; k < 50; ++k) {
+        segue_test_submit(test, commands);
+        for (uint32_t i = 0; i < 8; ++i)
+            expected[i] = expected[i] * 3 + 1;
+    }
+    segue_test_wait(test, test->done_value);
+    segue_test_expect(data, 0, expected, 8);
+}
+
+static void two_in_flight_on_two_queues(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_zeros(test, 8);
+    segue_buffer *copy = segue_test_zeros(test, 8);
+    segue_queue *other = segue_test_queue(test);
+    // Writes the same values whenever it runs, so both launches may overlap.
+    segue_buffer *source = segue_test_words(test, 8, 2);
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_copy(commands, segue_test_whole(source), segue_test_whole(data)));
+    segue_test_barrier(commands);
+    CHECK_OK(segue_cmd_copy(commands, segue_test_whole(data), segue_test_whole(copy)));
+    CHECK_OK(segue_command_buffer_end(commands));
+    const struct segue_execution execution = {.command_buffer = commands};
+    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    for (int k = 0; k < 4; ++k) {
+        CHECK_OK(segue_queue_submit(test->queue, &submission));
+        CHECK_OK(segue_queue_submit(other, &submission));
+    }
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    CHECK_OK(segue_queue_wait_idle(other));
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(copy, i, 1, segue_test_word(2, i));
+}
+
+static void recorded_again(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    scale(test, commands, data, 2, 1);
+    segue_test_run(test, commands);
+    for (uint32_t round = 0; round < 3; ++round) {
+        CHECK_OK(segue_command_buffer_reset(commands));
+        CHECK_OK(segue_command_buffer_begin(commands));
+        scale(test, commands, data, 3, round);
+        segue_test_run(test, commands);
+    }
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, ((segue_test_word(1, i) * 2 + 1) * 3 * 3 + 1) * 3 + 2);
+}
+
+static void reset_in_flight(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    scale(test, commands, data, 2, 1);
+    CHECK_OK(segue_command_buffer_end(commands));
+    segue_test_submit(test, commands);
+    CHECK_OK(segue_command_buffer_reset(commands));
+    CHECK_OK(segue_command_buffer_begin(commands));
+    scale(test, commands, data, 3, 7);
+    CHECK_OK(segue_command_buffer_end(commands));
+    segue_test_submit(test, commands);
+    segue_test_destroy(test, commands);
+    segue_test_wait(test, test->done_value);
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 3 + 7);
+}
+
+static void one_shot(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin_with(test, 0, SEGUE_COMMAND_BUFFER_ONE_SHOT);
+    scale(test, commands, data, 2, 1);
+    segue_test_run(test, commands);
+    const struct segue_execution execution = {.command_buffer = commands};
+    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    CHECK_ERROR(segue_queue_submit(test->queue, &submission), SEGUE_INVALID_STATE, "one-shot");
+    CHECK_OK(segue_command_buffer_reset(commands));
+    CHECK_OK(segue_command_buffer_begin(commands));
+    scale(test, commands, data, 3, 7);
+    segue_test_run(test, commands);
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 3 + 7);
+}
+
+static void unretained(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands =
+        segue_test_begin_with(test, 0, SEGUE_COMMAND_BUFFER_UNRETAINED);
+    scale(test, commands, data, 2, 1);
+    segue_test_barrier(commands);
+    scale(test, commands, data, 3, 7);
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 3 + 7);
+}
+
+static void what_is_recorded_stays_alive(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_buffer *out = segue_test_zeros(test, 8);
+    segue_command_buffer *commands = segue_test_begin(test);
+    scale(test, commands, data, 2, 1);
+    segue_test_barrier(commands);
+    CHECK_OK(segue_cmd_copy(commands, segue_test_whole(data), segue_test_whole(out)));
+    CHECK_OK(segue_command_buffer_end(commands));
+    segue_test_destroy(test, data);
+    segue_executable_destroy(test->kernels);
+    test->kernels = NULL;
+    for (uint32_t k = 0; k < 2; ++k)
+        segue_test_wait(test, segue_test_submit(test, commands));
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(out, i, 1, (segue_test_word(1, i) * 2 + 1) * 2 + 1);
+}
+
+static void states(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_buffer(test, 16);
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_ERROR(segue_command_buffer_begin(commands), SEGUE_INVALID_STATE, "");
+    CHECK_OK(segue_cmd_fill(commands, segue_test_whole(data), 0, 4));
+    CHECK_OK(segue_command_buffer_end(commands));
+    CHECK_ERROR(segue_command_buffer_end(commands), SEGUE_INVALID_STATE, "");
+    CHECK_ERROR(segue_command_buffer_begin(commands), SEGUE_INVALID_STATE, "");
+    CHECK_ERROR(segue_cmd_fill(commands, segue_test_whole(data), 0, 4), SEGUE_INVALID_STATE, "");
+    CHECK_ERROR(segue_cmd_barrier(commands, NULL), SEGUE_INVALID_STATE, "");
+    // Calls in a wrong state do no harm to what was recorded.
+    segue_test_wait(test, segue_test_submit(test, commands));
+    CHECK_OK(segue_command_buffer_reset(commands));
+    CHECK_ERROR(segue_command_buffer_end(commands), SEGUE_INVALID_STATE, "");
+    CHECK_ERROR(segue_cmd_fill(commands, segue_test_whole(data), 0, 4), SEGUE_INVALID_STATE, "");
+    CHECK_OK(segue_command_buffer_begin(commands));
+    // Reset while recording forgets what was recorded.
+    CHECK_OK(segue_cmd_begin_group(commands, "forgotten"));
+    CHECK_OK(segue_command_buffer_reset(commands));
+    CHECK_OK(segue_command_buffer_begin(commands));
+    segue_test_run(test, commands);
+    struct segue_command_buffer_stats stats;
+    CHECK_OK(segue_command_buffer_get_stats(commands, &stats));
+    assert_int_equal(stats.command_count, 0);
+}
+
+static void the_first_failure_is_latched(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_buffer(test, 16);
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_whole(data), 0, 4));
+    CHECK_STATUS(segue_cmd_fill(commands, segue_test_ref(data, 0, 32), 0, 4), SEGUE_OUT_OF_RANGE);
+    assert_int_not_equal(segue_cmd_fill(commands, segue_test_ref(data, 0, 4), 0, 3), SEGUE_OK);
+    CHECK_ERROR(segue_command_buffer_end(commands), SEGUE_OUT_OF_RANGE, "32");
+    CHECK_ERROR(segue_command_buffer_end(commands), SEGUE_OUT_OF_RANGE, "32");
+}
+
+static void automatic_mode(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    static const struct {
+        uint32_t flags, work_count;
+        enum segue_execution_mode expected;
+    } cases[] = {
+        {0, 1, SEGUE_EXECUTION_GRAPH},
+        {0, 20, SEGUE_EXECUTION_GRAPH},
+        {SEGUE_COMMAND_BUFFER_ONE_SHOT, 20, SEGUE_EXECUTION_STREAM},
+    };
+    uint32_t expected[8];
+    for (uint32_t i = 0; i < 8; ++i)
+        expected[i] = segue_test_word(1, i);
+    test->mode = SEGUE_EXECUTION_AUTO;
+    for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); ++c) {
+        segue_command_buffer *commands = segue_test_begin_with(test, 0, cases[c].flags);
+        for (uint32_t k = 0; k < cases[c].work_count; ++k) {
+            scale(test, commands, data, 3, k);
+            segue_test_barrier(commands);
+            for (uint32_t i = 0; i < 8; ++i)
+                expected[i] = expected[i] * 3 + k;
+        }
+        segue_test_run(test, commands);
+        struct segue_command_buffer_stats stats;
+        CHECK_OK(segue_command_buffer_get_stats(commands, &stats));
+        assert_int_equal(stats.mode, cases[c].expected);
+        assert_int_equal(stats.work_count, cases[c].work_count);
+    }
+    segue_test_expect(data, 0, expected, 8);
+}
+
+int segue_conformance_reuse(void)
+{
+    const struct CMUnitTest tests[] = {
+        segue_test_case(many_launches),
+        segue_test_case(two_in_flight_on_two_queues),
+        segue_test_case(recorded_again),
+        segue_test_case(reset_in_flight),
+        segue_test_case(one_shot),
+        segue_test_case(unretained),
+        segue_test_case(what_is_recorded_stays_alive),
+        segue_test_case(states),
+        segue_test_case(the_first_failure_is_latched),
+        segue_test_case(automatic_mode),
+    };
+    return cmocka_run_group_tests_name("reuse", tests, NULL, NULL);
+}

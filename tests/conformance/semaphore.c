@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "conformance.h"
+#include "test.h"
+
+#include <time.h>
+
+static uint64_t now_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static void check_value(segue_semaphore *semaphore, uint64_t expected)
+{
+    uint64_t value = ~expected;
+    CHECK_OK(segue_semaphore_query(semaphore, &value));
+    assert_int_equal(value, expected);
+}
+
+static void signalled_from_the_host(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 5);
+    check_value(semaphore, 5);
+    CHECK_OK(segue_semaphore_wait(semaphore, 5, 0));
+    CHECK_OK(segue_semaphore_wait(semaphore, 0, 0));
+    CHECK_OK(segue_semaphore_signal(semaphore, 6));
+    check_value(semaphore, 6);
+    CHECK_OK(segue_semaphore_signal(semaphore, UINT64_MAX - 1));
+    CHECK_OK(segue_semaphore_wait(semaphore, 1000, SEGUE_TIMEOUT_INFINITE));
+    check_value(semaphore, UINT64_MAX - 1);
+}
+
+static void only_grows(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 5);
+    CHECK_ERROR(segue_semaphore_signal(semaphore, 5), SEGUE_INVALID_ARGUMENT, "5");
+    CHECK_ERROR(segue_semaphore_signal(semaphore, 4), SEGUE_INVALID_ARGUMENT, "4");
+    check_value(semaphore, 5);
+}
+
+static void not_below_what_is_pending(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *gate = segue_test_semaphore(test, 0);
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    const struct segue_semaphore_value wait = {gate, 1};
+    const struct segue_semaphore_value signal = {semaphore, 10};
+    const struct segue_submission submission = {
+        .waits = &wait, .wait_count = 1, .signals = &signal, .signal_count = 1};
+    CHECK_OK(segue_queue_submit(test->queue, &submission));
+    CHECK_ERROR(segue_semaphore_signal(semaphore, 10), SEGUE_INVALID_ARGUMENT, "10");
+    CHECK_STATUS(segue_queue_submit(test->queue, &submission), SEGUE_INVALID_ARGUMENT);
+    CHECK_OK(segue_semaphore_signal(gate, 1));
+    CHECK_OK(segue_semaphore_wait(semaphore, 10, SEGUE_TIMEOUT_INFINITE));
+    CHECK_OK(segue_semaphore_signal(semaphore, 11));
+}
+
+static void timeouts(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    CHECK_STATUS(segue_semaphore_wait(semaphore, 1, 0), SEGUE_TIMEOUT);
+    uint64_t start = now_ns();
+    CHECK_STATUS(segue_semaphore_wait(semaphore, 1, 20000000), SEGUE_TIMEOUT);
+    uint64_t waited = now_ns() - start;
+    assert_true(waited >= 20000000 && waited < 5000000000);
+    CHECK_OK(segue_semaphore_signal(semaphore, 1));
+    CHECK_OK(segue_semaphore_wait(semaphore, 1, 0));
+}
+
+static void waits_in_flight(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    segue_test_dispatch_slow(test, commands, segue_test_whole(data), 8, 2, 1);
+    CHECK_OK(segue_command_buffer_end(commands));
+    uint64_t first = segue_test_submit(test, commands);
+    uint64_t second = segue_test_submit(test, commands);
+    segue_test_wait(test, first);
+    uint64_t value = 0;
+    CHECK_OK(segue_semaphore_query(test->done, &value));
+    assert_true(value >= first && value <= second);
+    segue_test_wait(test, second);
+    check_value(test->done, second);
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 2 + 1);
+}
+
+static void host_signal_releases_submissions(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_semaphore *gate = segue_test_semaphore(test, 0);
+    segue_semaphore *done = segue_test_semaphore(test, 0);
+    segue_command_buffer *commands = segue_test_begin(test);
+    segue_test_dispatch_scale(test, commands, segue_test_whole(data), 8, 2, 1);
+    CHECK_OK(segue_command_buffer_end(commands));
+    const struct segue_execution execution = {.command_buffer = commands};
+    for (uint64_t i = 1; i <= 3; ++i) {
+        const struct segue_semaphore_value wait = {gate, i * 10};
+        const struct segue_semaphore_value signal = {done, i};
+        const struct segue_submission submission = {&wait, 1, &execution, 1, &signal, 1};
+        CHECK_OK(segue_queue_submit(test->queue, &submission));
+    }
+    check_value(done, 0);
+    CHECK_OK(segue_semaphore_signal(gate, 10));
+    CHECK_OK(segue_semaphore_wait(done, 1, SEGUE_TIMEOUT_INFINITE));
+    CHECK_STATUS(segue_semaphore_wait(done, 2, 1000000), SEGUE_TIMEOUT);
+    CHECK_OK(segue_semaphore_signal(gate, 30));
+    CHECK_OK(segue_semaphore_wait(done, 3, SEGUE_TIMEOUT_INFINITE));
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 8 + 7);
+}
+
+int segue_conformance_semaphore(void)
+{
+    const struct CMUnitTest tests[] = {
+        segue_test_case(signalled_from_the_host),
+        segue_test_case(only_grows),
+        segue_test_case(not_below_what_is_pending),
+        segue_test_case(timeouts),
+        segue_test_case(waits_in_flight),
+        segue_test_case(host_signal_releases_submissions),
+    };
+    return cmocka_run_group_tests_name("semaphore", tests, NULL, NULL);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "conformance.h"
+#include "test.h"
+
+/** Slot 1 = slot 1 * 31 + slot 0, `count` words. */
+static segue_command_buffer *record_mix(struct segue_test *test, uint32_t count)
+{
+    segue_command_buffer *commands = segue_test_begin_with(test, 2, 0);
+    segue_test_dispatch_mix(test, commands, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE),
+                            segue_test_slot(1, 0, SEGUE_WHOLE_SIZE), count, 0);
+    CHECK_OK(segue_command_buffer_end(commands));
+    return commands;
+}
+
+static void a_table_per_submission(void **state)
+{
+    struct segue_test *test = *state;
+    enum { TABLES = 5, COUNT = 16 };
+    segue_buffer *source = segue_test_words(test, COUNT * TABLES, 1);
+    segue_buffer *data = segue_test_words(test, COUNT * TABLES, 2);
+    segue_command_buffer *commands = record_mix(test, COUNT);
+    // All in flight at once, each table its own part.
+    for (uint32_t t = 0; t < TABLES; ++t) {
+        struct segue_buffer_ref table[] = {segue_test_ref(source, t * COUNT * 4, COUNT * 4),
+                                           segue_test_ref(data, t * COUNT * 4, COUNT * 4)};
+        segue_test_submit_with(test, commands, table, 2);
+        memset(table, 0xee, sizeof(table));
+    }
+    segue_test_wait(test, test->done_value);
+    for (uint32_t i = 0; i < COUNT * TABLES; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(2, i) * 31 + segue_test_word(1, i));
+}
+
+static void the_same_table_again(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *source = segue_test_words(test, 16, 1);
+    segue_buffer *data = segue_test_words(test, 16, 2);
+    segue_command_buffer *commands = record_mix(test, 16);
+    const struct segue_buffer_ref table[] = {segue_test_whole(source), segue_test_whole(data)};
+    for (int k = 0; k < 3; ++k)
+        segue_test_wait(test, segue_test_submit_with(test, commands, table, 2));
+    for (uint32_t i = 0; i < 16; ++i) {
+        uint32_t word = segue_test_word(2, i);
+        for (int k = 0; k < 3; ++k)
+            word = word * 31 + segue_test_word(1, i);
+        segue_test_expect_all(data, i, 1, word);
+    }
+}
+
+static void buffers_of_a_table_stay_alive(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *source = segue_test_words(test, 16, 1);
+    segue_buffer *data = segue_test_words(test, 16, 2);
+    segue_command_buffer *commands = record_mix(test, 16);
+    const struct segue_buffer_ref table[] = {segue_test_whole(source), segue_test_whole(data)};
+    uint64_t value = segue_test_submit_with(test, commands, table, 2);
+    segue_test_destroy(test, source);
+    segue_test_destroy(test, commands);
+    segue_test_wait(test, value);
+    for (uint32_t i = 0; i < 16; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(2, i) * 31 + segue_test_word(1, i));
+}
+
+static void all_commands(void **state)
+{
+    struct segue_test *test = *state;
+    segue_command_buffer *commands = segue_test_begin_with(test, 3, 0);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_slot(0, 0, 8), 0x01020304, 4));
+    CHECK_OK(segue_cmd_update(commands, segue_test_slot(0, 8, 4), "wxyz"));
+    segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_ALL, SEGUE_ACCESS_MASK_ALL,
+                              segue_test_slot(0, 0, SEGUE_WHOLE_SIZE));
+    CHECK_OK(segue_cmd_copy(commands, segue_test_slot(0, 0, 12), segue_test_slot(2, 4, 12)));
+    CHECK_OK(segue_command_buffer_end(commands));
+    segue_buffer *a = segue_test_zeros(test, 16);
+    segue_buffer *b = segue_test_zeros(test, 16);
+    const struct segue_buffer_ref table[] = {segue_test_ref(a, 16, 32), segue_test_whole(a),
+                                             segue_test_ref(b, 8, SEGUE_WHOLE_SIZE)};
+    segue_test_wait(test, segue_test_submit_with(test, commands, table, 3));
+    uint32_t expected[16] = {0};
+    expected[3] = expected[4] = 0x01020304;
+    memcpy(&expected[5], "wxyz", 4);
+    segue_test_expect(b, 0, expected, 16);
+}
+
+static segue_status submit(struct segue_test *test, segue_command_buffer *commands,
+                           const struct segue_buffer_ref *table, uint32_t count)
+{
+    const struct segue_execution execution = {commands, table, count};
+    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    return segue_queue_submit(test->queue, &submission);
+}
+
+static void bad_tables(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *source = segue_test_words(test, 16, 1);
+    segue_buffer *data = segue_test_words(test, 16, 2);
+    segue_buffer *constant = segue_test_buffer_of(
+        test, &(struct segue_buffer_params){.size_bytes = 64, .memory = SEGUE_MEMORY_CONSTANT});
+    segue_command_buffer *commands = segue_test_begin_with(test, 2, 0);
+    segue_test_dispatch_mix(test, commands, segue_test_slot(0, 0, 64), segue_test_slot(1, 0, 64),
+                            16, 0);
+    CHECK_OK(segue_command_buffer_end(commands));
+    struct segue_buffer_ref table[] = {segue_test_whole(source), segue_test_whole(data)};
+    CHECK_ERROR(submit(test, commands, NULL, 0), SEGUE_OUT_OF_RANGE, "2 slots");
+    CHECK_ERROR(submit(test, commands, table, 1), SEGUE_OUT_OF_RANGE, "1 binding");
+    table[1] = segue_test_slot(0, 0, 64);
+    CHECK_ERROR(submit(test, commands, table, 2), SEGUE_INVALID_ARGUMENT, "bindings[1]");
+    table[1] = segue_test_ref(data, 32, 64);
+    CHECK_ERROR(submit(test, commands, table, 2), SEGUE_OUT_OF_RANGE, "");
+    table[1] = segue_test_ref(data, 32, SEGUE_WHOLE_SIZE);
+    CHECK_ERROR(submit(test, commands, table, 2), SEGUE_OUT_OF_RANGE, "");
+    table[1] = segue_test_whole(constant);
+    CHECK_ERROR(submit(test, commands, table, 2), SEGUE_INVALID_ACCESS, "");
+    table[1] = segue_test_whole(data);
+    // Written and read by one unordered pair of commands? Here by one command, which is fine.
+    CHECK_OK(submit(test, commands, table, 2));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+}
+
+static void aliased_slots_are_checked(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 16, 2);
+    segue_command_buffer *commands = segue_test_begin_with(test, 2, 0);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_slot(0, 0, 16), 1, 4));
+    CHECK_OK(segue_cmd_fill(commands, segue_test_slot(1, 0, 16), 2, 4));
+    CHECK_OK(segue_command_buffer_end(commands));
+    struct segue_buffer_ref table[] = {segue_test_ref(data, 0, 16), segue_test_ref(data, 16, 16)};
+    CHECK_OK(submit(test, commands, table, 2));
+    table[1].offset_bytes = 12;
+    CHECK_ERROR(submit(test, commands, table, 2), SEGUE_HAZARD, "");
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    segue_test_expect_all(data, 0, 4, 1);
+    segue_test_expect_all(data, 4, 4, 2);
+}
+
+static void a_table_for_no_slots(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_buffer(test, 16);
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_whole(data), 1, 4));
+    CHECK_OK(segue_command_buffer_end(commands));
+    const struct segue_buffer_ref table = segue_test_whole(data);
+    CHECK_ERROR(submit(test, commands, &table, 1), SEGUE_OUT_OF_RANGE, "0 slots");
+}
+
+int segue_conformance_slots(void)
+{
+    const struct CMUnitTest tests[] = {
+        segue_test_case(a_table_per_submission),
+        segue_test_case(the_same_table_again),
+        segue_test_case(buffers_of_a_table_stay_alive),
+        segue_test_case(all_commands),
+        segue_test_case(bad_tables),
+        segue_test_case(aliased_slots_are_checked),
+        segue_test_case(a_table_for_no_slots),
+    };
+    return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a program means: plain C over host arrays, one command after the other.
+#include "program.h"
+#include "test.h"
+
+#include <inttypes.h>
+
+void program_initial(const struct program *program, uint32_t buffer, uint32_t *words)
+{
+    for (uint32_t i = 0; i < program_buffer_words(buffer); ++i)
+        words[i] = segue_test_word(program->seed * PROGRAM_BUFFERS + buffer, i);
+}
+
+void program_update_data(const struct program_op *op, unsigned char *bytes)
+{
+    for (uint32_t i = 0; i < op->ranges[0].length; ++i)
+        bytes[i] = (unsigned char)segue_test_word(op->a, i);
+}
+
+static void interpret_op(const struct program_op *op, uint32_t *const *buffers)
+{
+    unsigned char *bytes[3] = {NULL, NULL, NULL};
+    for (uint32_t i = 0; i < program_range_count(op); ++i)
+        bytes[i] = (unsigned char *)buffers[op->ranges[i].buffer] + op->ranges[i].offset;
+    uint32_t length = op->ranges[0].length;
+    uint32_t count = length / 4;
+    switch (op->kind) {
+    case OP_FILL:
+        for (uint32_t i = 0; i < length; ++i)
+            bytes[0][i] = (unsigned char)(op->a >> (8 * (i % op->b)));
+        break;
+    case OP_UPDATE:
+        program_update_data(op, bytes[0]);
+        break;
+    case OP_COPY:
+        memcpy(bytes[1], bytes[0], length);
+        break;
+    case OP_ADD:
+        for (uint32_t i = 0; i < count; ++i)
+            ((uint32_t *)(void *)bytes[2])[i] =
+                ((uint32_t *)(void *)bytes[0])[i] + ((uint32_t *)(void *)bytes[1])[i];
+        break;
+    case OP_SCALE:
+        for (uint32_t i = 0; i < count; ++i)
+            ((uint32_t *)(void *)bytes[0])[i] = ((uint32_t *)(void *)bytes[0])[i] * op->a + op->b;
+        break;
+    case OP_MIX:
+        for (uint32_t i = 0; i < count; ++i)
+            ((uint32_t *)(void *)bytes[1])[i] = ((uint32_t *)(void *)bytes[1])[i] * 31 +
+                                                ((uint32_t *)(void *)bytes[0])[(i + op->a) % count];
+        break;
+    default:
+        break;
+    }
+}
+
+void program_interpret(const struct program *program, uint32_t *const *buffers)
+{
+    for (uint32_t i = 0; i < program->op_count; ++i) {
+        if (!program->ops[i].removed)
+            interpret_op(&program->ops[i], buffers);
+    }
+}
+
+void program_print(const struct program *program)
+{
+    static const char *const names[] = {
+        "fill",           "update",         "copy",   "add",   "scale", "mix",         "barrier",
+        "memory barrier", "buffer barrier", "signal", "reset", "wait",  "begin group", "end group"};
+    print_message("program of seed %" PRIu64 ", %u slots, secondary %u to %u\n", program->seed,
+                  (unsigned)program->slot_count, (unsigned)program->secondary_first,
+                  (unsigned)program->secondary_end);
+    for (uint32_t i = 0; i < program->op_count; ++i) {
+        const struct program_op *op = &program->ops[i];
+        uint32_t ranges = op->kind == OP_BUFFER_BARRIER ? 1 : program_range_count(op);
+        print_message("%4u %s%s a=%u b=%u", (unsigned)i, op->removed ? "(removed) " : "",
+                      names[op->kind], (unsigned)op->a, (unsigned)op->b);
+        for (uint32_t k = 0; k < ranges; ++k)
+            print_message(" %u[%u+%u]/%u", (unsigned)op->ranges[k].buffer,
+                          (unsigned)op->ranges[k].offset, (unsigned)op->ranges[k].length,
+                          (unsigned)op->naming[k]);
+        print_message("\n");
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file play.h
+ * Runs random programs through the library.
+ */
+#ifndef SEGUE_TEST_PLAY_H
+#define SEGUE_TEST_PLAY_H
+
+#include "program.h"
+#include "test.h"
+
+/** A program's objects on a device. */
+struct play {
+    segue_device *device;
+    segue_executable *kernels;
+    segue_queue *queue;
+    segue_buffer *buffers[PROGRAM_BUFFERS];
+    segue_event *events[PROGRAM_EVENTS];
+    segue_command_buffer *commands;
+    segue_command_buffer *secondary;
+};
+
+/** One way to run it. */
+struct play_configuration {
+    enum segue_execution_mode mode;
+    uint64_t order_seed;
+};
+
+/** Creates buffers with their content, and events. The first failure is returned; play_finish is to
+ *  be called in any case. */
+segue_status play_init(struct play *play, segue_device *device, segue_executable *kernels,
+                       const struct program *program);
+/** Records and ends. */
+segue_status play_record(struct play *play, const struct program *program,
+                         const struct play_configuration *configuration);
+/** Submits so many times, then waits. */
+segue_status play_run(struct play *play, const struct program *program, uint32_t times);
+/** Compares all buffers; prints the first difference if asked to. */
+segue_status play_compare(struct play *play, uint32_t *const *expected, bool print,
+                          bool *out_equal);
+void play_finish(struct play *play);
+
+#endif // SEGUE_TEST_PLAY_H
