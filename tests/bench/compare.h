@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file compare.h
+ * Ratios of a run against checked-in ones. Ratios, not times: they hold on another host with the
+ * same GPU, and under another clock.
+ *
+ * A baseline is a JSON document:
+ *
+ *   {"format": "segue-bench-baseline", "version": 1,
+ *    "device": "NVIDIA H200", "driver_version": 13000, "commit": "...",
+ *    "benchmarks": {"record/dispatch": {"ratio": 0.12, "spread": 0.01, "runs": 3}, ...}}
+ *
+ * `ratio` is the mean of the medians of `runs` runs, and ratio + spread the highest p90 of any.
+ */
+#ifndef SEGUE_BENCH_COMPARE_H
+#define SEGUE_BENCH_COMPARE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/** Spreads are at least this share of their ratio: one run does not show how runs differ. */
+#define SEGUE_BENCH_LEAST_SPREAD 0.05
+
+struct segue_bench_comparison {
+    /** False: the run is of another device, and nothing was compared. */
+    bool comparable;
+    /** Ratios found on both sides, and those of them out of the recorded spread. */
+    uint32_t compared;
+    uint32_t worse;
+    uint32_t better;
+    /** In the baseline only. */
+    uint32_t missing;
+    /** In the run only. */
+    uint32_t added;
+};
+
+/**
+ * Compares a run (segue-bench's JSON) with a baseline; prints a line for each difference and a
+ * summary to `out`. A run fails that is worse somewhere, or in which something is missing.
+ * @return false, with a line on `out`, if one of the documents is not what it should be; a
+ *         baseline without entries is not.
+ */
+bool segue_bench_compare(const json_t *run, const json_t *baseline, FILE *out,
+                         struct segue_bench_comparison *out_comparison);
+
+/**
+ * A baseline made from a run, merged with `previous` (NULL: none), which then counts as an earlier
+ * run; entries that the run does not have are kept.
+ * @return NULL, with a line on stderr, if `previous` is of another device or malformed, or when out
+ *         of memory.
+ */
+json_t *segue_bench_make_baseline(const json_t *run, const json_t *previous);
+
+/** Calls `visit` for every result of a run, with its ratio, or 0 where it has none. False if the
+ *  document is not a run. */
+bool segue_bench_visit_run(const json_t *run,
+                           void (*visit)(const char *name, double ratio, double ratio_p90,
+                                         void *context),
+                           void *context);
+
+#endif // SEGUE_BENCH_COMPARE_H
