@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records a command buffer once and runs it twice, as a CUDA graph.
+#include <err.h>
 #include <segue/segue.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static void check(segue_status status)
 {
-    if (status != SEGUE_OK) {
-        fprintf(stderr, "%s\n", segue_last_error()->message);
-        exit(1);
-    }
+    if (status != SEGUE_OK)
+        errx(1, "%s", segue_last_error()->message);
 }
 
 int main(void)
@@ -29,9 +26,8 @@ int main(void)
     check(segue_cmd_copy(commands, (struct segue_buffer_ref){buffer, 0, 16, 5},
                          (struct segue_buffer_ref){buffer, 0, 3, 5}));
     check(segue_command_buffer_end(commands));
-    struct segue_execution execution = {.command_buffer = commands};
-    struct segue_submission submission = {.executions = &execution, .execution_count = 1};
-    check(segue_queue_submit(queue, &submission));
+    struct segue_execution twice[] = {{.command_buffer = commands}, {.command_buffer = commands}};
+    struct segue_submission submission = {.executions = twice, .execution_count = 2};
     check(segue_queue_submit(queue, &submission));
     check(segue_queue_wait_idle(queue));
     char text[17] = {0};
