@@ -108,9 +108,8 @@ segue_status segue_cuda_program_create(struct segue_backend *backend,
                                        struct segue_backend_program **out_program);
 void segue_cuda_program_destroy(struct segue_backend *backend,
                                 struct segue_backend_program *program);
-segue_status segue_cuda_program_describe(struct segue_backend *backend,
-                                         struct segue_backend_program *program,
-                                         struct segue_graph_view *out_view);
+const uint8_t *segue_cuda_program_node_types(struct segue_backend *backend,
+                                             const struct segue_backend_program *program);
 segue_status segue_cuda_queue_run(struct segue_backend *backend, struct segue_backend_queue *queue,
                                   struct segue_backend_program *program);
 

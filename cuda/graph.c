@@ -5,14 +5,11 @@
 #include "plan.h"
 #include "program.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
-
 #define DESCRIPTION_BYTES 512
 
-/** The driver copies a node's parameters, so what the arena holds of them is given up now and then
- *  instead of growing with the graph. */
-#define ARENA_BYTES (UINT64_C(1) << 20)
+/** The driver copies a node's parameters. So the arena is emptied at this size, within its first
+ *  block: few bytes in the cache are used over and over. */
+#define ARENA_BYTES 2048
 
 /** A graph being built. */
 struct build {
@@ -21,9 +18,10 @@ struct build {
     CUgraph graph;
     /** The driver's nodes, in order of creation. */
     CUgraphNode *nodes;
-    /** Dependencies of the node being added. */
+    /** Dependencies of the node being added, and which of the plan's they are. */
     CUgraphNode *dependencies;
-    size_t dependency_capacity;
+    uint32_t first_dependency;
+    uint32_t dependency_count;
     /** What describes the graph. */
     struct segue_cuda_graph *out;
 };
@@ -45,8 +43,8 @@ static segue_status fail_node(const struct build *build, CUresult result, const 
                             segue_lowering_describe(build->lowering, segment, text, sizeof(text)));
 }
 
-static segue_status add_kernel(struct build *build, const struct segue_operation *operation,
-                               size_t dependency_count, CUgraphNode *out_node)
+static segue_status add_kernel(const struct build *build, const struct segue_operation *operation,
+                               CUgraphNode *out_node)
 {
     const struct segue_driver *driver = &build->lowering->cuda->driver;
     const CUlaunchConfig *config = &operation->as.kernel.config;
@@ -62,7 +60,7 @@ static segue_status add_kernel(struct build *build, const struct segue_operation
         .kernelParams = operation->as.kernel.parameters,
     };
     CUresult result = driver->cuGraphAddKernelNode(out_node, build->graph, build->dependencies,
-                                                   dependency_count, &params);
+                                                   build->dependency_count, &params);
     if (result != CUDA_SUCCESS)
         return fail_node(build, result, "cuGraphAddKernelNode", operation->segment, __LINE__);
     for (uint32_t i = 0; i < config->numAttrs; i++) {
@@ -75,8 +73,8 @@ static segue_status add_kernel(struct build *build, const struct segue_operation
     return SEGUE_OK;
 }
 
-static segue_status add_copy(struct build *build, const struct segue_operation *operation,
-                             size_t dependency_count, CUgraphNode *out_node)
+static segue_status add_copy(const struct build *build, const struct segue_operation *operation,
+                             CUgraphNode *out_node)
 {
     struct segue_cuda *cuda = build->lowering->cuda;
     const struct segue_copy_end *source = &operation->as.copy.source;
@@ -92,15 +90,16 @@ static segue_status add_copy(struct build *build, const struct segue_operation *
         .Height = 1,
         .Depth = 1,
     };
-    const CUresult result = cuda->driver.cuGraphAddMemcpyNode(
-        out_node, build->graph, build->dependencies, dependency_count, &params, cuda->context);
+    const CUresult result =
+        cuda->driver.cuGraphAddMemcpyNode(out_node, build->graph, build->dependencies,
+                                          build->dependency_count, &params, cuda->context);
     if (result != CUDA_SUCCESS)
         return fail_node(build, result, "cuGraphAddMemcpyNode", operation->segment, __LINE__);
     return SEGUE_OK;
 }
 
-static segue_status add_set(struct build *build, const struct segue_operation *operation,
-                            size_t dependency_count, CUgraphNode *out_node)
+static segue_status add_set(const struct build *build, const struct segue_operation *operation,
+                            CUgraphNode *out_node)
 {
     struct segue_cuda *cuda = build->lowering->cuda;
     const CUDA_MEMSET_NODE_PARAMS params = {
@@ -110,86 +109,57 @@ static segue_status add_set(struct build *build, const struct segue_operation *o
         .width = operation->as.set.pattern_count,
         .height = 1,
     };
-    const CUresult result = cuda->driver.cuGraphAddMemsetNode(
-        out_node, build->graph, build->dependencies, dependency_count, &params, cuda->context);
+    const CUresult result =
+        cuda->driver.cuGraphAddMemsetNode(out_node, build->graph, build->dependencies,
+                                          build->dependency_count, &params, cuda->context);
     if (result != CUDA_SUCCESS)
         return fail_node(build, result, "cuGraphAddMemsetNode", operation->segment, __LINE__);
     return SEGUE_OK;
 }
 
-static segue_status add_operation(struct build *build, const struct segue_operation *operation,
-                                  size_t dependency_count, CUgraphNode *out_node,
-                                  enum segue_graph_node_type *out_type)
+static segue_status add_operation(const struct build *build,
+                                  const struct segue_operation *operation, CUgraphNode *out_node,
+                                  uint8_t *out_type)
 {
     switch (operation->kind) {
     case SEGUE_OPERATION_KERNEL:
         *out_type = SEGUE_GRAPH_NODE_KERNEL;
-        return add_kernel(build, operation, dependency_count, out_node);
+        return add_kernel(build, operation, out_node);
     case SEGUE_OPERATION_COPY:
         *out_type = SEGUE_GRAPH_NODE_MEMCPY;
-        return add_copy(build, operation, dependency_count, out_node);
+        return add_copy(build, operation, out_node);
     default:
         *out_type = SEGUE_GRAPH_NODE_MEMSET;
-        return add_set(build, operation, dependency_count, out_node);
+        return add_set(build, operation, out_node);
     }
 }
 
-static int compare_edges(const void *left, const void *right)
+/** Finds the driver's nodes for the dependencies of a planned node. */
+static void take_dependencies(struct build *build, const struct segue_plan_node *planned)
 {
-    const uint32_t a = ((const struct segue_graph_edge *)left)->from;
-    const uint32_t b = ((const struct segue_graph_edge *)right)->from;
-    return (a > b) - (a < b);
-}
-
-/** Takes the dependencies of a planned node: as the driver's nodes, and as edges sorted by `from`.
- */
-static segue_status take_dependencies(struct build *build, uint32_t index)
-{
-    const struct segue_plan_node *planned = &build->plan->nodes[index];
-    if (planned->dependency_count == 0)
-        return SEGUE_OK;
+    if (planned->first_dependency == build->first_dependency &&
+        planned->dependency_count == build->dependency_count)
+        return;
     const uint32_t *dependencies = build->plan->dependencies + planned->first_dependency;
-    void *array = build->dependencies;
-    const bool grown =
-        segue_grow(segue_cuda_allocator(build->lowering->cuda), &array, &build->dependency_capacity,
-                   planned->dependency_count, sizeof(*build->dependencies));
-    build->dependencies = array;
-    if (!grown)
-        return fail_memory(build);
-    struct segue_graph_edge *edges = build->out->edges + build->out->edge_count;
-    for (uint32_t i = 0; i < planned->dependency_count; i++) {
+    for (uint32_t i = 0; i < planned->dependency_count; i++)
         build->dependencies[i] = build->nodes[dependencies[i]];
-        edges[i] = (struct segue_graph_edge){dependencies[i], index, SEGUE_GRAPH_EDGE_FULL};
-    }
-    if (planned->dependency_count > 1)
-        qsort(edges, planned->dependency_count, sizeof(*edges), compare_edges);
-    build->out->edge_count += planned->dependency_count;
-    return SEGUE_OK;
+    build->first_dependency = planned->first_dependency;
+    build->dependency_count = planned->dependency_count;
 }
 
-static segue_status add_node(struct build *build, uint32_t index)
+static segue_status add_node(struct build *build, size_t index)
 {
     struct segue_lowering *lowering = build->lowering;
     const struct segue_plan_node *planned = &build->plan->nodes[index];
-    segue_status status = take_dependencies(build, index);
-    if (status != SEGUE_OK)
-        return status;
     struct segue_operation operation;
-    status = segue_lower(lowering, planned->segment, &operation);
+    segue_status status = segue_lower(lowering, planned->segment, &operation);
     if (status != SEGUE_OK)
         return status;
-    struct segue_graph_node *node = &build->out->nodes[index];
-    status = add_operation(build, &operation, planned->dependency_count, &build->nodes[index],
-                           &node->type);
-    if (status != SEGUE_OK)
-        return status;
-    node->command = planned->segment != NULL ? planned->segment->index : SEGUE_NO_COMMAND;
-    node->label = planned->segment != NULL ? NULL : "join";
-    if (lowering->arena.used_bytes > ARENA_BYTES) {
-        segue_arena_finish(&lowering->arena);
-        segue_arena_init(&lowering->arena, segue_cuda_allocator(lowering->cuda));
-    }
-    return SEGUE_OK;
+    take_dependencies(build, planned);
+    status = add_operation(build, &operation, &build->nodes[index], &build->out->node_types[index]);
+    if (lowering->arena.used_bytes > ARENA_BYTES)
+        segue_arena_reset(&lowering->arena);
+    return status;
 }
 
 /** Why instantiating failed, where the driver says more than its result. */
@@ -245,7 +215,7 @@ static segue_status upload(struct segue_lowering *lowering, CUgraphExec exec)
 static segue_status add_nodes(struct build *build)
 {
     segue_status status = SEGUE_OK;
-    for (uint32_t i = 0; i < build->plan->node_count && status == SEGUE_OK; i++)
+    for (size_t i = 0; i < build->plan->node_count && status == SEGUE_OK; i++)
         status = add_node(build, i);
     return status;
 }
@@ -290,50 +260,37 @@ finish_graph:
     return status;
 }
 
-static void release_description(const struct segue_allocator *allocator,
-                                struct segue_cuda_graph *graph, size_t node_count,
-                                size_t edge_count)
-{
-    segue_release(allocator, graph->edges, edge_count * sizeof(*graph->edges));
-    segue_release(allocator, graph->nodes, node_count * sizeof(*graph->nodes));
-}
-
 segue_status segue_cuda_graph_create(struct segue_lowering *lowering, const struct segue_plan *plan,
                                      struct segue_command_buffer_stats *stats,
                                      struct segue_cuda_graph *out_graph)
 {
     const struct segue_allocator *allocator = segue_cuda_allocator(lowering->cuda);
-    struct segue_cuda_graph graph = {NULL, NULL, 0, NULL, 0, 0};
+    struct segue_cuda_graph graph = {.node_count = plan->node_count};
     struct build build = {.lowering = lowering, .plan = plan, .out = &graph};
-    segue_status status = SEGUE_OK;
+    stats->node_count = (uint32_t)plan->node_count;
+    stats->edge_count = (uint32_t)plan->edge_count;
+    stats->build_ns = stats->instantiate_ns = stats->upload_ns = 0;
     if (plan->node_count == 0) {
-        stats->node_count = stats->edge_count = 0;
-        stats->build_ns = stats->instantiate_ns = stats->upload_ns = 0;
         *out_graph = graph;
         return SEGUE_OK;
     }
-    build.nodes = segue_allocate_zeroed(allocator, plan->node_count, sizeof(*build.nodes));
-    graph.nodes = segue_allocate_zeroed(allocator, plan->node_count, sizeof(*graph.nodes));
-    // One more than there may be: none at all would not be an allocation.
-    const size_t edge_capacity = plan->dependency_count + 1;
-    graph.edges = segue_allocate_zeroed(allocator, edge_capacity, sizeof(*graph.edges));
-    if (build.nodes == NULL || graph.nodes == NULL || graph.edges == NULL)
-        status = fail_memory(&build);
-    graph.node_count = (uint32_t)plan->node_count;
-    if (status == SEGUE_OK)
+    // A node depends on fewer nodes than there are.
+    const size_t handles_bytes = 2 * plan->node_count * sizeof(*build.nodes);
+    build.nodes = segue_allocate(allocator, handles_bytes);
+    graph.node_types = segue_allocate(allocator, plan->node_count);
+    segue_status status;
+    if (build.nodes != NULL && graph.node_types != NULL) {
+        build.dependencies = build.nodes + plan->node_count;
         status = make_exec(&build, stats);
-    segue_release(allocator, build.dependencies,
-                  build.dependency_capacity * sizeof(*build.dependencies));
-    segue_release(allocator, build.nodes, plan->node_count * sizeof(*build.nodes));
-    if (status != SEGUE_OK) {
-        release_description(allocator, &graph, plan->node_count, edge_capacity);
-        return status;
+    } else {
+        status = fail_memory(&build);
     }
-    stats->node_count = graph.node_count;
-    stats->edge_count = graph.edge_count;
-    graph.edge_capacity = edge_capacity;
-    *out_graph = graph;
-    return SEGUE_OK;
+    segue_release(allocator, build.nodes, handles_bytes);
+    if (status == SEGUE_OK)
+        *out_graph = graph;
+    else
+        segue_release(allocator, graph.node_types, plan->node_count);
+    return status;
 }
 
 void segue_cuda_graph_destroy(struct segue_cuda *cuda, struct segue_cuda_graph *graph,
@@ -341,6 +298,6 @@ void segue_cuda_graph_destroy(struct segue_cuda *cuda, struct segue_cuda_graph *
 {
     if (graph->exec != NULL && has_context)
         segue_cuda_cleanup(cuda, cuGraphExecDestroy(graph->exec), "destroying an executable graph");
-    release_description(segue_cuda_allocator(cuda), graph, graph->node_count, graph->edge_capacity);
-    *graph = (struct segue_cuda_graph){NULL, NULL, 0, NULL, 0, 0};
+    segue_release(segue_cuda_allocator(cuda), graph->node_types, graph->node_count);
+    *graph = (struct segue_cuda_graph){.node_count = 0};
 }

@@ -74,7 +74,8 @@ static void set_builtin(struct segue_operation *operation, CUfunction function, 
     operation->as.kernel.parameters = parameters;
 }
 
-/** Whether a kernel does a fill, or a copy that touches host-visible memory, better than the driver.
+/** Whether a kernel does a fill, or a copy that touches host-visible memory, better than the
+ * driver.
  */
 static bool kernel_is_better(const struct segue_lowering *lowering, uint64_t length_bytes)
 {
@@ -204,8 +205,18 @@ static segue_status lower_copy(struct segue_lowering *lowering,
                               operation);
 }
 
+/** The start of a range on the device; quick where it names a buffer, as most do. */
+static uint64_t device_address(const struct segue_lowering *lowering,
+                               const struct segue_range *range)
+{
+    if (segue_range_is_slot(range))
+        return segue_range_resolve(range, lowering->table).device_address;
+    const segue_buffer *buffer = segue_range_buffer(range);
+    return buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
+}
+
 /** Pointers to all parameter values, in the kernel's order; addresses of bindings are kept in the
- *  arena, constants stay in the recording. NULL for a kernel without parameters. */
+ *  arena behind them, constants stay in the recording. NULL for a kernel without parameters. */
 static segue_status lower_parameters(struct segue_lowering *lowering,
                                      const struct segue_dispatch_segment *dispatch,
                                      const struct segue_entry_point *entry, void ***out_parameters)
@@ -214,25 +225,26 @@ static segue_status lower_parameters(struct segue_lowering *lowering,
         *out_parameters = NULL;
         return SEGUE_OK;
     }
-    void **parameters = allocate(lowering, entry->parameter_count * sizeof(*parameters));
-    uint64_t *addresses = allocate(lowering, dispatch->binding_count * sizeof(*addresses));
-    if (parameters == NULL || addresses == NULL)
+    void **parameters = allocate(lowering, entry->parameter_count * sizeof(*parameters) +
+                                               dispatch->binding_count * sizeof(uint64_t));
+    if (parameters == NULL)
         return fail_memory(lowering);
+    uint64_t *address = (uint64_t *)(parameters + entry->parameter_count);
     // The driver only reads through the pointers; its type for them has no const.
     unsigned char *constant = (unsigned char *)(uintptr_t)segue_dispatch_constants(dispatch);
-    uint32_t binding = 0;
-    for (uint32_t i = 0; i < entry->parameter_count; i++) {
-        if (entry->parameters[i].kind == SEGUE_PARAMETER_BINDING) {
-            addresses[binding] =
-                segue_range_resolve(&dispatch->bindings[binding], lowering->table).device_address;
-            parameters[i] = &addresses[binding];
-            binding++;
+    const struct segue_range *binding = dispatch->bindings;
+    *out_parameters = parameters;
+    const struct segue_parameter *end = entry->parameters + entry->parameter_count;
+    for (const struct segue_parameter *parameter = entry->parameters; parameter < end;
+         parameter++) {
+        if (parameter->kind == SEGUE_PARAMETER_BINDING) {
+            *address = device_address(lowering, binding++);
+            *parameters++ = address++;
         } else {
-            parameters[i] = constant;
-            constant += entry->parameters[i].size_bytes;
+            *parameters++ = constant;
+            constant += parameter->size_bytes;
         }
     }
-    *out_parameters = parameters;
     return SEGUE_OK;
 }
 
@@ -292,34 +304,22 @@ static segue_status lower_dispatch(struct segue_lowering *lowering,
 segue_status segue_lower(struct segue_lowering *lowering, const struct segue_segment *segment,
                          struct segue_operation *out_operation)
 {
-    struct segue_operation operation = {.segment = segment};
-    segue_status status;
-    if (segment == NULL) {
-        status = lower_join(lowering, &operation);
-    } else {
-        switch ((enum segue_command_kind)segment->kind) {
-        case SEGUE_COMMAND_FILL:
-            status = lower_fill(lowering, (const struct segue_fill_segment *)segment, &operation);
-            break;
-        case SEGUE_COMMAND_UPDATE:
-            status =
-                lower_update(lowering, (const struct segue_update_segment *)segment, &operation);
-            break;
-        case SEGUE_COMMAND_COPY:
-            status = lower_copy(lowering, (const struct segue_copy_segment *)segment, &operation);
-            break;
-        case SEGUE_COMMAND_DISPATCH:
-            status = lower_dispatch(lowering, (const struct segue_dispatch_segment *)segment,
-                                    &operation);
-            break;
-        default:
-            status = segue_fail(lowering->cuda->base.device, SEGUE_INVALID_STATE,
-                                "command %u of kind %d does no work and cannot be lowered",
-                                segment->index, (int)segment->kind);
-            break;
-        }
+    out_operation->segment = segment;
+    if (segment == NULL)
+        return lower_join(lowering, out_operation);
+    switch ((enum segue_command_kind)segment->kind) {
+    case SEGUE_COMMAND_FILL:
+        return lower_fill(lowering, (const struct segue_fill_segment *)segment, out_operation);
+    case SEGUE_COMMAND_UPDATE:
+        return lower_update(lowering, (const struct segue_update_segment *)segment, out_operation);
+    case SEGUE_COMMAND_COPY:
+        return lower_copy(lowering, (const struct segue_copy_segment *)segment, out_operation);
+    case SEGUE_COMMAND_DISPATCH:
+        return lower_dispatch(lowering, (const struct segue_dispatch_segment *)segment,
+                              out_operation);
+    default:
+        return segue_fail(lowering->cuda->base.device, SEGUE_INVALID_STATE,
+                          "command %u of kind %d does no work and cannot be lowered",
+                          segment->index, (int)segment->kind);
     }
-    if (status == SEGUE_OK)
-        *out_operation = operation;
-    return status;
 }

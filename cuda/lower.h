@@ -80,7 +80,7 @@ struct segue_lowering {
 };
 
 /** The operation of a command that is work, or of a join (`segment` NULL). The context is current.
- */
+ *  On failure the operation is not to be used. */
 SEGUE_MUST_CHECK segue_status segue_lower(struct segue_lowering *lowering,
                                           const struct segue_segment *segment,
                                           struct segue_operation *out_operation);

@@ -65,9 +65,11 @@ static segue_status fill_in(struct segue_cuda *cuda, const struct segue_program_
     segue_status status = stage_inline_data(cuda, request->recording, &program->staging);
     if (status != SEGUE_OK)
         return status;
-    const uint64_t stage_ns = segue_now_ns() - start_ns;
-    if (program->staging != NULL)
+    uint64_t stage_ns = 0;
+    if (program->staging != NULL) {
         program->lowering.staging_address = program->staging->address;
+        stage_ns = segue_now_ns() - start_ns;
+    }
     struct segue_command_buffer_stats made = *stats;
     if (request->mode == SEGUE_EXECUTION_GRAPH) {
         status = segue_cuda_graph_create(&program->lowering, request->plan, &made, &program->graph);
@@ -141,22 +143,11 @@ void segue_cuda_program_destroy(struct segue_backend *backend,
     segue_release(segue_cuda_allocator(cuda), program, sizeof(*program));
 }
 
-segue_status segue_cuda_program_describe(struct segue_backend *backend,
-                                         struct segue_backend_program *program,
-                                         struct segue_graph_view *out_view)
+const uint8_t *segue_cuda_program_node_types(struct segue_backend *backend,
+                                             const struct segue_backend_program *program)
 {
-    const struct segue_cuda *cuda = segue_cuda_of(backend);
-    if (program->mode != SEGUE_EXECUTION_GRAPH)
-        return segue_fail(cuda->base.device, SEGUE_INVALID_STATE,
-                          "command buffer \"%s\" runs in stream mode and has no graph",
-                          program->lowering.recording->label);
-    *out_view = (struct segue_graph_view){
-        .nodes = program->graph.nodes,
-        .node_count = program->graph.node_count,
-        .edges = program->graph.edges,
-        .edge_count = program->graph.edge_count,
-    };
-    return SEGUE_OK;
+    (void)backend;
+    return program->graph.node_types;
 }
 
 static segue_status launch_graph(struct segue_cuda *cuda, struct segue_backend_program *program,

@@ -11,16 +11,13 @@
 
 #include "backend.h"
 
-/** An instantiated graph, and what it consists of. */
+/** An instantiated graph. */
 struct segue_cuda_graph {
     /** NULL for a graph without nodes. */
     CUgraphExec exec;
-    struct segue_graph_node *nodes;
-    uint32_t node_count;
-    struct segue_graph_edge *edges;
-    uint32_t edge_count;
-    /** Size of the array `edges`. */
-    size_t edge_capacity;
+    /** Per node of the plan: enum segue_graph_node_type. */
+    uint8_t *node_types;
+    size_t node_count;
 };
 
 struct segue_backend_program {

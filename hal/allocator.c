@@ -66,12 +66,12 @@ void segue_release_string(const struct segue_allocator *allocator, char *text)
         segue_release(allocator, text, strlen(text) + 1);
 }
 
-bool segue_grow(const struct segue_allocator *allocator, void **array, size_t *capacity,
-                size_t needed, size_t element_bytes)
+bool segue_grow_beyond(const struct segue_allocator *allocator, void **array, size_t *capacity,
+                       size_t needed, size_t element_bytes)
 {
-    if (needed <= *capacity)
-        return true;
-    size_t grown = *capacity < 8 ? 8 : *capacity;
+    size_t grown = *capacity;
+    if (grown == 0)
+        grown = needed < 8 ? 8 : needed;
     while (grown < needed) {
         if (grown > SIZE_MAX / 2)
             return false;

@@ -21,9 +21,17 @@ void segue_release(const struct segue_allocator *allocator, void *pointer, size_
 /** A copy of `text` ("" for NULL); its size is strlen + 1. NULL when out of memory. */
 char *segue_copy_string(const struct segue_allocator *allocator, const char *text);
 void segue_release_string(const struct segue_allocator *allocator, char *text);
-/** Grows an array to hold at least `needed` elements, doubling; the old content is kept.
+/** The slow path of segue_grow. */
+bool segue_grow_beyond(const struct segue_allocator *allocator, void **array, size_t *capacity,
+                       size_t needed, size_t element_bytes);
+/** Grows an array to hold at least `needed` elements, doubling; the old content is kept. An array
+ *  without memory gets exactly what is needed, but no less than 8.
  *  Returns false, with everything as it was, when out of memory. */
-bool segue_grow(const struct segue_allocator *allocator, void **array, size_t *capacity,
-                size_t needed, size_t element_bytes);
+static inline bool segue_grow(const struct segue_allocator *allocator, void **array,
+                              size_t *capacity, size_t needed, size_t element_bytes)
+{
+    return needed <= *capacity ||
+           segue_grow_beyond(allocator, array, capacity, needed, element_bytes);
+}
 
 #endif // SEGUE_HAL_ALLOCATOR_H

@@ -94,12 +94,10 @@ struct segue_backend_ops {
                                    struct segue_command_buffer_stats *stats,
                                    struct segue_backend_program **out_program);
     void (*program_destroy)(struct segue_backend *backend, struct segue_backend_program *program);
-    /** The nodes and edges given to the driver; arrays live as long as the program. Labels NULL:
-     *  hal/ fills them in for nodes with a command, the backend for others.
-     *  SEGUE_INVALID_STATE in stream mode. */
-    segue_status (*program_describe)(struct segue_backend *backend,
-                                     struct segue_backend_program *program,
-                                     struct segue_graph_view *out_view);
+    /** Graph mode only: what each node of the plan became, values of enum segue_graph_node_type.
+     *  They live as long as the program. */
+    const uint8_t *(*program_node_types)(struct segue_backend *backend,
+                                         const struct segue_backend_program *program);
 
     segue_status (*queue_create)(struct segue_backend *backend,
                                  struct segue_backend_queue **out_queue);

@@ -110,6 +110,7 @@ static segue_status record_event(segue_command_buffer *command_buffer, segue_eve
         return segue_record_no_memory(command_buffer, kind);
     segment->event = event;
     segue_record_commit(command_buffer, &segment->base);
+    command_buffer->recording->event_command_count++;
     return SEGUE_OK;
 }
 

@@ -45,7 +45,8 @@ struct partial {
 struct builder {
     const struct segue_recording *recording;
     struct segue_dag *dag;
-    struct partial partials[MAX_PARTIALS];
+    /** Room for MAX_PARTIALS. */
+    struct partial *partials;
     uint32_t partial_count;
     /** Partials not replaced by another; those that have a node. */
     uint64_t active;
@@ -128,7 +129,7 @@ static struct matcher make_matcher(uint32_t mask, const struct segue_range *rang
     };
 }
 
-static segue_status add_node(struct builder *builder, const struct segue_segment *segment)
+static inline segue_status add_node(struct builder *builder, const struct segue_segment *segment)
 {
     struct segue_dag *dag = builder->dag;
     if (dag->node_count >= NO_NODE || dag->predecessor_count > UINT32_MAX ||
@@ -144,14 +145,31 @@ static segue_status add_node(struct builder *builder, const struct segue_segment
 }
 
 /** Adds a predecessor to the last node. */
-static segue_status add_predecessor(struct builder *builder, uint32_t predecessor)
+static inline segue_status add_predecessor(struct builder *builder, uint32_t predecessor)
 {
     struct segue_dag *dag = builder->dag;
     if (!segue_grow(dag->allocator, (void **)&dag->predecessors, &dag->predecessor_capacity,
                     dag->predecessor_count + 1, sizeof *dag->predecessors))
         return out_of_memory(builder);
     dag->predecessors[dag->predecessor_count++] = predecessor;
+    dag->nodes[predecessor].successor_count++;
     dag->nodes[dag->node_count - 1].predecessor_count++;
+    return SEGUE_OK;
+}
+
+/** Room for all that full barriers make; what others make beyond it is grown. */
+static segue_status reserve(struct builder *builder)
+{
+    struct segue_dag *dag = builder->dag;
+    size_t work_count = builder->recording->work_count;
+    size_t barrier_count = builder->recording->command_count - work_count;
+    size_t order_count = barrier_count < work_count ? barrier_count : work_count;
+    size_t predecessor_count = order_count == 0 ? 0 : 2 * work_count;
+    if (!segue_grow(dag->allocator, (void **)&dag->nodes, &dag->node_capacity,
+                    work_count + order_count, sizeof *dag->nodes) ||
+        !segue_grow(dag->allocator, (void **)&dag->predecessors, &dag->predecessor_capacity,
+                    predecessor_count, sizeof *dag->predecessors))
+        return out_of_memory(builder);
     return SEGUE_OK;
 }
 
@@ -407,7 +425,7 @@ static segue_status add_command(struct builder *builder, const struct segue_segm
 static segue_status build(struct builder *builder, const struct segue_event_commands *events)
 {
     size_t next_event = 0;
-    segue_status status = SEGUE_OK;
+    segue_status status = reserve(builder);
     const struct segue_segment *segment = builder->recording->first;
     for (; segment && status == SEGUE_OK; segment = segment->next) {
         if (next_event < events->count && events->items[next_event].segment == segment) {
@@ -432,9 +450,12 @@ segue_status segue_dag_build(const struct segue_recording *recording, struct seg
     segue_event_commands_sort_by_index(&events);
 
     struct segue_dag dag = {.allocator = &recording->device->allocator};
+    // Outside the builder: there is nothing to clear before the first partial barrier.
+    struct partial partials[MAX_PARTIALS];
     struct builder builder = {
         .recording = recording,
         .dag = &dag,
+        .partials = partials,
         .full_node = NO_NODE,
     };
     status = build(&builder, &events);
@@ -446,14 +467,6 @@ segue_status segue_dag_build(const struct segue_recording *recording, struct seg
     else
         segue_dag_finish(&dag);
     return status;
-}
-
-uint64_t segue_dag_implied(const struct segue_dag *dag, const struct segue_dag_node *command)
-{
-    uint64_t implied = 0;
-    for (uint32_t i = 0; i < command->predecessor_count; i++)
-        implied |= dag->nodes[dag->predecessors[command->first_predecessor + i]].reach;
-    return implied;
 }
 
 void segue_dag_finish(struct segue_dag *dag)

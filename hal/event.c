@@ -74,16 +74,16 @@ segue_status segue_event_commands_collect(const struct segue_recording *recordin
                                           struct segue_event_commands *out_commands)
 {
     struct segue_event_commands commands = {.allocator = &recording->device->allocator};
-    for (const struct segue_segment *segment = recording->first; segment; segment = segment->next) {
+    const uint32_t count = recording->event_command_count;
+    if (!segue_grow(commands.allocator, (void **)&commands.items, &commands.capacity, count,
+                    sizeof *commands.items))
+        return segue_fail(recording->device, SEGUE_OUT_OF_HOST_MEMORY,
+                          "command buffer \"%s\": no memory for its event commands",
+                          recording->label);
+    const struct segue_segment *segment = recording->first;
+    for (; commands.count < count; segment = segment->next) {
         if (!is_event_command(segment))
             continue;
-        if (!segue_grow(commands.allocator, (void **)&commands.items, &commands.capacity,
-                        commands.count + 1, sizeof *commands.items)) {
-            segue_event_commands_finish(&commands);
-            return segue_fail(recording->device, SEGUE_OUT_OF_HOST_MEMORY,
-                              "command buffer \"%s\": no memory for its event commands",
-                              recording->label);
-        }
         commands.items[commands.count++] = (struct segue_event_command){
             .event = ((const struct segue_event_segment *)segment)->event,
             .segment = segment,

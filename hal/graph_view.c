@@ -26,8 +26,11 @@ static segue_status out_of_memory(const segue_command_buffer *command_buffer)
                       command_buffer->label);
 }
 
-static const char *work_name(const struct segue_segment *segment)
+/** A command's name; that of a join for NULL. */
+static const char *node_name(const struct segue_segment *segment)
 {
+    if (!segment)
+        return "join";
     switch (segment->kind) {
     case SEGUE_COMMAND_FILL:
         return "fill";
@@ -56,24 +59,30 @@ static enum segue_graph_node_type work_type(const struct segue_segment *segment)
     }
 }
 
+static uint32_t group_of(const struct segue_segment *segment)
+{
+    return segment ? segment->group : SEGUE_NO_GROUP;
+}
+
 /** Size of "group/path/name" with its zero. */
 static size_t label_bytes(const struct segue_recording *recording,
                           const struct segue_segment *segment)
 {
-    size_t path = segue_recording_group_path(recording, segment->group, NULL, 0);
-    return path + (path != 0) + strlen(work_name(segment)) + 1;
+    size_t path = segue_recording_group_path(recording, group_of(segment), NULL, 0);
+    return path + (path != 0) + strlen(node_name(segment)) + 1;
 }
 
 /** Writes it at the end of the labels. Their size was counted before. */
 static const char *add_label(struct builder *builder, const struct segue_segment *segment)
 {
     char *label = builder->labels + builder->labels_bytes;
-    size_t name_bytes = strlen(work_name(segment)) + 1;
+    size_t name_bytes = strlen(node_name(segment)) + 1;
     size_t size_bytes = label_bytes(builder->recording, segment);
-    size_t path = segue_recording_group_path(builder->recording, segment->group, label, size_bytes);
+    size_t path =
+        segue_recording_group_path(builder->recording, group_of(segment), label, size_bytes);
     if (path != 0)
         label[path++] = '/';
-    memcpy(label + path, work_name(segment), name_bytes);
+    memcpy(label + path, node_name(segment), name_bytes);
     builder->labels_bytes += size_bytes;
     return label;
 }
@@ -130,7 +139,33 @@ static void keep_view(struct builder *builder, struct segue_graph_view *out_view
     *out_view = command_buffer->view;
 }
 
-/** Adds (or, without memory, counts) an edge to a command's node from each command that comes right
+/** Adds (or, without memory, counts) a node: a command, or NULL for a join. */
+static void add_node(struct builder *builder, const struct segue_segment *segment,
+                     enum segue_graph_node_type type)
+{
+    if (builder->memory)
+        builder->nodes[builder->node_count] = (struct segue_graph_node){
+            .command = segment ? segment->index : SEGUE_NO_COMMAND,
+            .type = type,
+            .label = add_label(builder, segment),
+        };
+    else
+        builder->labels_bytes += label_bytes(builder->recording, segment);
+    builder->node_count++;
+}
+
+static void add_edge(struct builder *builder, uint32_t from, uint32_t to)
+{
+    if (builder->memory)
+        builder->edges[builder->edge_count] = (struct segue_graph_edge){
+            .from = from,
+            .to = to,
+            .type = SEGUE_GRAPH_EDGE_FULL,
+        };
+    builder->edge_count++;
+}
+
+/** Adds an edge to a command's node from each command that comes right
  *  before it. `view_nodes` gives the node of a dag node; `seen` who last had an edge from it. */
 static void add_command_edges(struct builder *builder, const struct segue_dag *dag, size_t index,
                               const uint32_t *view_nodes, uint32_t *seen)
@@ -145,18 +180,12 @@ static void add_command_edges(struct builder *builder, const struct segue_dag *d
             if ((dag->nodes[from].into & implied) != 0 || seen[from] == index)
                 continue;
             seen[from] = (uint32_t)index;
-            if (builder->memory)
-                builder->edges[builder->edge_count] = (struct segue_graph_edge){
-                    .from = view_nodes[from],
-                    .to = view_nodes[index],
-                    .type = SEGUE_GRAPH_EDGE_FULL,
-                };
-            builder->edge_count++;
+            add_edge(builder, view_nodes[from], view_nodes[index]);
         }
     }
 }
 
-/** Adds, or counts, all of a dag. */
+/** Adds all of a dag. */
 static void add_dag(struct builder *builder, const struct segue_dag *dag, uint32_t *view_nodes,
                     uint32_t *seen)
 {
@@ -167,16 +196,7 @@ static void add_dag(struct builder *builder, const struct segue_dag *dag, uint32
         if (!segment)
             continue;
         view_nodes[i] = (uint32_t)builder->node_count;
-        if (builder->memory) {
-            builder->nodes[builder->node_count] = (struct segue_graph_node){
-                .command = segment->index,
-                .type = work_type(segment),
-                .label = add_label(builder, segment),
-            };
-        } else {
-            builder->labels_bytes += label_bytes(builder->recording, segment);
-        }
-        builder->node_count++;
+        add_node(builder, segment, work_type(segment));
         add_command_edges(builder, dag, i, view_nodes, seen);
     }
 }
@@ -204,41 +224,37 @@ static segue_status describe_dag(struct builder *builder, struct segue_graph_vie
     return status;
 }
 
-/** Copies the backend's description, with labels for nodes that stand for a command. `segments` has
- *  the command of each index. */
-static segue_status copy_graph(struct builder *builder, const struct segue_graph_view *source,
-                               const struct segue_segment *const *segments,
-                               struct segue_graph_view *out_view)
+/** Adds all of a plan. */
+static void add_plan(struct builder *builder, const struct segue_plan *plan, const uint8_t *types)
 {
-    builder->node_count = source->node_count;
-    builder->edge_count = source->edge_count;
-    for (uint32_t i = 0; i < source->node_count; i++) {
-        const struct segue_graph_node *node = &source->nodes[i];
-        if (node->command != SEGUE_NO_COMMAND)
-            builder->labels_bytes += label_bytes(builder->recording, segments[node->command]);
-        else
-            builder->labels_bytes += (node->label ? strlen(node->label) : 0) + 1;
+    for (uint32_t i = 0; i < plan->node_count; i++) {
+        const struct segue_plan_node *node = &plan->nodes[i];
+        add_node(builder, node->segment, (enum segue_graph_node_type)types[i]);
+        for (uint32_t k = 0; k < node->dependency_count; k++)
+            add_edge(builder, plan->dependencies[node->first_dependency + k], i);
     }
-    segue_status status = allocate_view(builder);
+}
+
+/** Describes what a program was made from: its plan, made anew rather than kept. */
+static segue_status describe_program(struct builder *builder, struct segue_program *program,
+                                     struct segue_graph_view *out_view)
+{
+    const segue_command_buffer *command_buffer = builder->command_buffer;
+    struct segue_backend *backend = command_buffer->device->backend;
+    struct segue_plan plan;
+    segue_status status = segue_plan_build(builder->recording, SEGUE_EXECUTION_GRAPH,
+                                           command_buffer->order_seed, &plan);
     if (status != SEGUE_OK)
         return status;
-    for (uint32_t i = 0; i < source->node_count; i++) {
-        struct segue_graph_node node = source->nodes[i];
-        if (node.command != SEGUE_NO_COMMAND) {
-            node.label = add_label(builder, segments[node.command]);
-        } else {
-            const char *label = node.label ? node.label : "";
-            node.label = strcpy(builder->labels + builder->labels_bytes, label);
-            builder->labels_bytes += strlen(label) + 1;
-        }
-        builder->nodes[i] = node;
+    const uint8_t *types = backend->ops->program_node_types(backend, program->backend);
+    add_plan(builder, &plan, types);
+    status = allocate_view(builder);
+    if (status == SEGUE_OK) {
+        add_plan(builder, &plan, types);
+        keep_view(builder, out_view);
     }
-    if (source->edge_count != 0)
-        memcpy(builder->edges, source->edges, source->edge_count * sizeof *builder->edges);
-    builder->node_count = source->node_count;
-    builder->edge_count = source->edge_count;
-    keep_view(builder, out_view);
-    return SEGUE_OK;
+    segue_plan_finish(&plan);
+    return status;
 }
 
 static segue_status describe_graph(struct builder *builder, struct segue_graph_view *out_view)
@@ -264,24 +280,7 @@ static segue_status describe_graph(struct builder *builder, struct segue_graph_v
             "it first",
             command_buffer->label);
 
-    struct segue_graph_view source;
-    segue_status status =
-        device->backend->ops->program_describe(device->backend, program->backend, &source);
-    if (status != SEGUE_OK)
-        goto release_program;
-    size_t count = builder->recording->command_count;
-    const struct segue_segment **segments =
-        segue_allocate_zeroed(&device->allocator, count + 1, sizeof *segments);
-    if (segments) {
-        const struct segue_segment *segment = builder->recording->first;
-        for (; segment; segment = segment->next)
-            segments[segment->index] = segment;
-        status = copy_graph(builder, &source, segments, out_view);
-    } else {
-        status = out_of_memory(command_buffer);
-    }
-    segue_release(&device->allocator, segments, (count + 1) * sizeof *segments);
-release_program:
+    segue_status status = describe_program(builder, program, out_view);
     segue_program_release(program);
     return status;
 }

@@ -59,14 +59,12 @@ static uint32_t pop(struct sorter *sorter)
     return node;
 }
 
-/** Counts predecessors and lays out the lists of successors. */
+/** Notes what each node waits for, and lays out the lists of successors. */
 static void link_successors(struct sorter *sorter)
 {
     const struct segue_dag *dag = sorter->dag;
-    for (size_t i = 0; i < dag->predecessor_count; i++)
-        sorter->first_successor[dag->predecessors[i] + 1]++;
     for (size_t i = 0; i < dag->node_count; i++)
-        sorter->first_successor[i + 1] += sorter->first_successor[i];
+        sorter->first_successor[i + 1] = sorter->first_successor[i] + dag->nodes[i].successor_count;
     // From the back, so that each list's begin has moved to its place when all are filled in.
     for (size_t i = 0; i < dag->node_count; i++) {
         const struct segue_dag_node *node = &dag->nodes[i];
@@ -146,7 +144,8 @@ static bool create_random(const struct segue_dag *dag, uint64_t seed, struct seg
 bool segue_order_create(const struct segue_dag *dag, uint64_t seed, struct segue_order *out_order)
 {
     struct segue_order order = {.allocator = dag->allocator};
-    if (dag->node_count == 0) {
+    if (seed == 0 || dag->node_count == 0) {
+        order.count = dag->node_count;
         *out_order = order;
         return true;
     }
@@ -154,12 +153,7 @@ bool segue_order_create(const struct segue_dag *dag, uint64_t seed, struct segue
     order.commands = segue_allocate(dag->allocator, dag->node_count * sizeof *order.commands);
     if (!order.commands)
         return false;
-    if (seed == 0) {
-        for (size_t i = 0; i < dag->node_count; i++) {
-            if (dag->nodes[i].segment)
-                order.commands[order.count++] = (uint32_t)i;
-        }
-    } else if (!create_random(dag, seed, &order)) {
+    if (!create_random(dag, seed, &order)) {
         segue_release(dag->allocator, order.commands, dag->node_count * sizeof *order.commands);
         return false;
     }

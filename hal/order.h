@@ -8,9 +8,11 @@
 
 #include "plan.h"
 
-/** Dag indices of commands, each after all that it depends on. */
+/** The nodes of a dag, each command after all that it depends on. Without meaning for order nodes,
+ *  which may be left out. */
 struct segue_order {
     const struct segue_allocator *allocator;
+    /** Dag indices; NULL: all in the order of the dag. */
     uint32_t *commands;
     size_t count;
     size_t capacity;
@@ -21,5 +23,11 @@ struct segue_order {
  *  Returns false when out of memory. */
 bool segue_order_create(const struct segue_dag *dag, uint64_t seed, struct segue_order *out_order);
 void segue_order_finish(struct segue_order *order);
+
+/** The i-th dag index. */
+static inline uint32_t segue_order_at(const struct segue_order *order, size_t i)
+{
+    return order->commands ? order->commands[i] : (uint32_t)i;
+}
 
 #endif // SEGUE_HAL_ORDER_H

@@ -17,9 +17,11 @@ struct builder {
     struct segue_plan *plan;
     /** Per dag node: its plan node (commands, joins), NO_NODE until it has one. */
     uint32_t *plan_nodes;
-    uint32_t *successor_counts;
     /** Per plan node: 1 + the plan node that last depended on it. */
     uint32_t *dependents;
+    /** The last command with a single order node before it: that order node, and its plan node. */
+    uint32_t shared_order_node;
+    uint32_t sharer;
 };
 
 static segue_status out_of_memory(const struct segue_recording *recording)
@@ -32,7 +34,7 @@ static segue_status out_of_memory(const struct segue_recording *recording)
 static segue_status add_node(struct builder *builder, const struct segue_segment *segment)
 {
     struct segue_plan *plan = builder->plan;
-    if (plan->dependency_count > UINT32_MAX ||
+    if (plan->edge_count > UINT32_MAX ||
         !segue_grow(plan->allocator, (void **)&plan->nodes, &plan->node_capacity,
                     plan->node_count + 1, sizeof *plan->nodes))
         return out_of_memory(builder->recording);
@@ -55,6 +57,7 @@ static segue_status add_dependency(struct builder *builder, uint32_t dependency)
                     plan->dependency_count + 1, sizeof *plan->dependencies))
         return out_of_memory(builder->recording);
     plan->dependencies[plan->dependency_count++] = dependency;
+    plan->edge_count++;
     plan->nodes[plan->node_count - 1].dependency_count++;
     return SEGUE_OK;
 }
@@ -77,7 +80,7 @@ static segue_status depend_on_predecessors(struct builder *builder,
 static bool is_join(const struct builder *builder, uint32_t order_node)
 {
     uint64_t before = builder->dag->nodes[order_node].predecessor_count;
-    uint64_t after = builder->successor_counts[order_node];
+    uint64_t after = builder->dag->nodes[order_node].successor_count;
     return before > 1 && after > 1 && before * after > MAX_DIRECT_EDGES;
 }
 
@@ -98,6 +101,26 @@ static segue_status add_joins(struct builder *builder, const struct segue_dag_no
     return status;
 }
 
+/** Commands with the same single order node before them have the same dependencies: gives the last
+ *  plan node, which is `command`, those of the one before it. False if that was another case. */
+static bool share_dependencies(struct builder *builder, const struct segue_dag_node *command)
+{
+    if (command->predecessor_count != 1)
+        return false;
+    struct segue_plan *plan = builder->plan;
+    struct segue_plan_node *node = &plan->nodes[plan->node_count - 1];
+    uint32_t order_node = builder->dag->predecessors[command->first_predecessor];
+    bool same = order_node == builder->shared_order_node;
+    if (same) {
+        node->first_dependency = plan->nodes[builder->sharer].first_dependency;
+        node->dependency_count = plan->nodes[builder->sharer].dependency_count;
+        plan->edge_count += node->dependency_count;
+    }
+    builder->shared_order_node = order_node;
+    builder->sharer = (uint32_t)plan->node_count - 1;
+    return same;
+}
+
 static segue_status add_command(struct builder *builder, uint32_t index)
 {
     const struct segue_dag *dag = builder->dag;
@@ -107,6 +130,8 @@ static segue_status add_command(struct builder *builder, uint32_t index)
         return status;
     builder->plan_nodes[index] = (uint32_t)builder->plan->node_count;
     status = add_node(builder, command->segment);
+    if (status != SEGUE_OK || share_dependencies(builder, command))
+        return status;
     uint64_t implied = segue_dag_implied(dag, command);
     for (uint32_t i = 0; i < command->predecessor_count && status == SEGUE_OK; i++) {
         uint32_t order_node = dag->predecessors[command->first_predecessor + i];
@@ -119,36 +144,40 @@ static segue_status add_command(struct builder *builder, uint32_t index)
     return status;
 }
 
-static void count_successors(const struct segue_dag *dag, uint32_t *successor_counts)
-{
-    for (size_t i = 0; i < dag->predecessor_count; i++)
-        successor_counts[dag->predecessors[i]]++;
-}
-
 static segue_status build_graph(const struct segue_recording *recording,
                                 const struct segue_dag *dag, const struct segue_order *order,
                                 struct segue_plan *plan)
 {
     size_t count = dag->node_count;
-    uint32_t *scratch = segue_allocate_zeroed(dag->allocator, 3 * count + 1, sizeof *scratch);
-    if (!scratch)
+    // Room for all commands, with one dependency each; what joins and wide orders need is grown.
+    size_t work_count = recording->work_count;
+    uint32_t *scratch = segue_allocate_zeroed(dag->allocator, 2 * count + 1, sizeof *scratch);
+    if (!scratch ||
+        !segue_grow(plan->allocator, (void **)&plan->nodes, &plan->node_capacity, work_count,
+                    sizeof *plan->nodes) ||
+        !segue_grow(plan->allocator, (void **)&plan->dependencies, &plan->dependency_capacity,
+                    work_count, sizeof *plan->dependencies)) {
+        segue_release(dag->allocator, scratch, (2 * count + 1) * sizeof *scratch);
         return out_of_memory(recording);
+    }
     struct builder builder = {
         .recording = recording,
         .dag = dag,
         .plan = plan,
         .plan_nodes = scratch,
-        .successor_counts = scratch + count,
-        .dependents = scratch + 2 * count,
+        .dependents = scratch + count,
+        .shared_order_node = NO_NODE,
     };
     for (size_t i = 0; i < count; i++)
         builder.plan_nodes[i] = NO_NODE;
-    count_successors(dag, builder.successor_counts);
 
     segue_status status = SEGUE_OK;
-    for (size_t i = 0; i < order->count && status == SEGUE_OK; i++)
-        status = add_command(&builder, order->commands[i]);
-    segue_release(dag->allocator, scratch, (3 * count + 1) * sizeof *scratch);
+    for (size_t i = 0; i < order->count && status == SEGUE_OK; i++) {
+        uint32_t index = segue_order_at(order, i);
+        if (dag->nodes[index].segment)
+            status = add_command(&builder, index);
+    }
+    segue_release(dag->allocator, scratch, (2 * count + 1) * sizeof *scratch);
     return status;
 }
 
@@ -156,12 +185,13 @@ static segue_status build_stream(const struct segue_recording *recording,
                                  const struct segue_dag *dag, const struct segue_order *order,
                                  struct segue_plan *plan)
 {
-    if (!segue_grow(plan->allocator, (void **)&plan->nodes, &plan->node_capacity, order->count,
-                    sizeof *plan->nodes))
+    if (!segue_grow(plan->allocator, (void **)&plan->nodes, &plan->node_capacity,
+                    recording->work_count, sizeof *plan->nodes))
         return out_of_memory(recording);
     for (size_t i = 0; i < order->count; i++) {
-        plan->nodes[plan->node_count++] =
-            (struct segue_plan_node){.segment = dag->nodes[order->commands[i]].segment};
+        const struct segue_segment *segment = dag->nodes[segue_order_at(order, i)].segment;
+        if (segment)
+            plan->nodes[plan->node_count++] = (struct segue_plan_node){.segment = segment};
     }
     return SEGUE_OK;
 }

@@ -20,6 +20,7 @@ struct segue_dag_node {
     const struct segue_segment *segment;
     uint32_t first_predecessor;
     uint32_t predecessor_count;
+    uint32_t successor_count;
     /** Number of full barriers before it that order anything. */
     uint32_t epoch;
     /** Partial barriers of the epoch as bits. `into`: those that a command leads to, directly or
@@ -52,9 +53,16 @@ void segue_dag_finish(struct segue_dag *dag);
 
 /** Partial barriers right before the commands right before `command`. One of these that leads to
  *  such a barrier needs no edge to `command`: another one is in between. */
-uint64_t segue_dag_implied(const struct segue_dag *dag, const struct segue_dag_node *command);
+static inline uint64_t segue_dag_implied(const struct segue_dag *dag,
+                                         const struct segue_dag_node *command)
+{
+    uint64_t implied = 0;
+    for (uint32_t i = 0; i < command->predecessor_count; i++)
+        implied |= dag->nodes[dag->predecessors[command->first_predecessor + i]].reach;
+    return implied;
+}
 
-/** A node to create: a command, or (segment NULL) a join. */
+/** A node to create: a command, or (segment NULL) a join. Nodes may share their dependencies. */
 struct segue_plan_node {
     const struct segue_segment *segment;
     uint32_t first_dependency;
@@ -70,6 +78,8 @@ struct segue_plan {
     uint32_t *dependencies;
     size_t dependency_count;
     size_t dependency_capacity;
+    /** Dependencies of all nodes together. */
+    size_t edge_count;
 };
 
 /** `order_seed` 0: recorded order. With `mode` STREAM there are no joins and no dependencies. */

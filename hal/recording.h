@@ -19,6 +19,8 @@ struct segue_recording {
     /** All commands, and those that are work (segue_segment_is_work). */
     uint32_t command_count;
     uint32_t work_count;
+    /** Signals, resets and waits. */
+    uint32_t event_command_count;
     /** See segue_update_segment. */
     uint64_t inline_data_bytes;
     /** Debug groups, in order of opening. */

@@ -6,11 +6,11 @@
  * calls take for the same graph.
  *
  * Floors: adding, instantiating and uploading are the driver's. The own share reads a segment (184
- * bytes), writes a dag node, a plan node and its description (about 100 bytes) and 40 bytes of
- * parameter pointers: about 40 ns in cache, 60 ns out of it; scopes of eight write eight edges a
- * node, 12 bytes each, sorted: 60 ns more.
- * Predictions: chain 60 to 100 ns against 210 to 310 ns raw, so a third; scopes of eight 100 to
- * 160 ns, against more raw time for eight dependencies. Instantiate and upload: ratio 1.0.
+ * bytes), writes two dag nodes and a plan node (about 110 bytes), and 72 bytes of parameters that
+ * stay in the cache: about 40 ns in cache, 50 ns out of it. Scopes of eight share an order node,
+ * and one list of dependencies: less, not more. Predictions: chain 50 to 80 ns against 190 to 310
+ * ns raw, so a third; scopes of eight 40 to 70 ns, against more raw time for eight dependencies.
+ * Instantiate and upload: ratio 1.0.
  */
 #include "harness.h"
 

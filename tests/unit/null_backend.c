@@ -178,7 +178,7 @@ static segue_status program_create(struct segue_backend *backend,
     null_world.first_slot =
         request->table && request->table->slot_count != 0 ? request->table->slots[0].object : 0;
     stats->node_count = (uint32_t)request->plan->node_count;
-    stats->edge_count = (uint32_t)request->plan->dependency_count;
+    stats->edge_count = (uint32_t)request->plan->edge_count;
     stats->instantiate_ns = 1;
     *out_program = program;
     return SEGUE_OK;
@@ -189,13 +189,14 @@ static void program_destroy(struct segue_backend *backend, struct segue_backend_
     destroy_object(backend, program, &null_world.programs);
 }
 
-static segue_status program_describe(struct segue_backend *backend,
-                                     struct segue_backend_program *program,
-                                     struct segue_graph_view *out_view)
+/** Kernels only. */
+static const uint8_t *program_node_types(struct segue_backend *backend,
+                                         const struct segue_backend_program *program)
 {
+    static const uint8_t kernels[4096] = {SEGUE_GRAPH_NODE_KERNEL};
+    (void)backend;
     (void)program;
-    (void)out_view;
-    return segue_fail(backend->device, SEGUE_INVALID_STATE, "null backend: there is no graph");
+    return kernels;
 }
 
 static segue_status queue_create(struct segue_backend *backend,
@@ -279,7 +280,7 @@ static const struct segue_backend_ops ops = {
     .module_destroy = module_destroy,
     .program_create = program_create,
     .program_destroy = program_destroy,
-    .program_describe = program_describe,
+    .program_node_types = program_node_types,
     .queue_create = queue_create,
     .queue_destroy = queue_destroy,
     .queue_run = queue_run,

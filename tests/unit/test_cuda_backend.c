@@ -224,9 +224,7 @@ static void test_edge_order(void **state)
             CHECK_OK(
                 segue_cmd_fill(command_buffer, segue_test_ref(buffer, (width + i) * 4, 4), i, 4));
         CHECK_OK(segue_command_buffer_end(command_buffer));
-        struct segue_backend *backend = test->device->backend;
-        struct segue_graph_view view;
-        CHECK_OK(backend->ops->program_describe(backend, command_buffer->program->backend, &view));
+        const struct segue_graph_view view = graph_of(command_buffer);
         assert_int_equal(view.edge_count, width * width);
         for (uint32_t i = 1; i < view.edge_count; i++) {
             const struct segue_graph_edge *a = &view.edges[i - 1];

@@ -315,6 +315,7 @@ static void records_again_after_reset_with_nothing_left(void **state)
         assert_ptr_equal(recording, first);
         assert_int_equal(recording->command_count, 4);
         assert_int_equal(recording->work_count, 1);
+        assert_int_equal(recording->event_command_count, 1);
         assert_int_equal(recording->group_count, 1);
         assert_int_equal(recording->resource_count, 2);
         assert_int_equal(recording->inline_data_bytes, 16);
