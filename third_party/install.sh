@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # install.sh [tests]: installs what building Segue needs (with `tests`, also what its tests need),
 # with apt where that is allowed. Does nothing where nothing is missing. Exit code 2: something is
-# missing and could not be installed; the message names the packages.
+# missing and could not be installed; the message names the packages. What only some tests need
+# (doxygen) may be missing: these are skipped.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/third_party/common.sh"
@@ -38,13 +39,20 @@ fi
 # Only convenient: asked for when something else is missing anyway.
 if [ -n "$missing" ]; then
   command -v pkg-config >/dev/null || need pkg-config
-  if [ "${1:-}" = tests ]; then
-    python3 -c 'import jsonschema' 2>/dev/null || need python3-jsonschema
-  fi
 fi
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
   install_packages $missing
+fi
+if [ "${1:-}" = tests ]; then
+  missing=
+  python3 -c 'import jsonschema' 2>/dev/null || need python3-jsonschema
+  command -v doxygen >/dev/null || need doxygen
+  command -v dpkg-shlibdeps >/dev/null || need dpkg-dev
+  if [ -n "$missing" ]; then
+    # shellcheck disable=SC2086
+    (install_packages $missing) || echo "Going on: the tests that need them are skipped." >&2
+  fi
 fi
 
 version=$(cmake --version | sed -n '1s/[^0-9]*\([0-9]*\)\.\([0-9]*\).*/\1 \2/p')

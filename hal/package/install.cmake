@@ -3,6 +3,8 @@
 # find_package(segue) and pkg-config need. The CLI is installed by samples/replay.
 include(CMakePackageConfigHelpers)
 
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
 set(segue_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/segue)
 
 install(DIRECTORY hal/include/segue kernels/include/segue DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -34,7 +36,7 @@ install(FILES ${PROJECT_BINARY_DIR}/cmake/segueConfig.cmake
 # The prefix as seen from the .pc file, so that an installed tree can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
   BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE segue_pc_prefix)
-foreach(name segue segue_trace)
+foreach(name segue segue_kernels segue_trace)
   configure_file(hal/package/${name}.pc.in ${PROJECT_BINARY_DIR}/cmake/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/cmake/${name}.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,12 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Each shared library exports exactly what is listed here, and needs nothing but what is documented.
+# Each shared library exports exactly what is listed here, has the SONAME that docs/releasing.md
+# says, and needs nothing but what is documented; archives define no name that could meet a user's.
 # With UPDATE=1 the lists are written instead.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
+case $VERSION in
+  0.*) abi=${VERSION%.*} ;;
+  *) abi=${VERSION%%.*} ;;
+esac
 
 check() {
   library=$BUILD_DIR/lib/$1.so
@@ -17,6 +22,11 @@ check() {
     cp "$work/actual" "$list"
   elif ! diff -u "$list" "$work/actual"; then
     echo "$1 exports other symbols than tests/install/$1.symbols lists"
+    failed=1
+  fi
+  soname=$("$READELF" -d "$library" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+  if [ "$soname" != "$1.so.$abi" ]; then
+    echo "the SONAME of $1 is '$soname', and should be $1.so.$abi"
     failed=1
   fi
   shift
@@ -34,6 +44,15 @@ ld-linux-aarch64.so.1 $* " in
 }
 
 check libsegue
-check libsegue_trace libsegue.so.0.1 libjansson.so.4 libxxhash.so.0
+check libsegue_trace "libsegue.so.$abi" libjansson.so.4 libxxhash.so.0
 check libsegue_soft
+for name in libsegue libsegue_kernels libsegue_trace; do
+  archive=$BUILD_DIR/lib/$name.a
+  found=$("$NM" -g --defined-only "$archive" | sed -n 's/^[0-9a-f]* [A-Z] //p' |
+    grep -v '^segue_' || true)
+  [ -z "$found" ] || {
+    echo "$archive defines names without segue_: $found"
+    failed=1
+  }
+done
 exit $failed

@@ -25,10 +25,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Version of these headers: docs/releasing.md says what a step of each number means. */
 #define SEGUE_VERSION_MAJOR 0
+/** See SEGUE_VERSION_MAJOR. */
 #define SEGUE_VERSION_MINOR 1
+/** See SEGUE_VERSION_MAJOR. */
 #define SEGUE_VERSION_PATCH 0
 
+/** Marks what the shared libraries export. */
 #if defined(SEGUE_STATIC)
 #define SEGUE_API
 #elif defined(__GNUC__)
@@ -40,6 +44,7 @@
 /** The result must be looked at: ignoring it is a compiler warning. */
 #if defined(__GNUC__)
 #define SEGUE_MUST_CHECK __attribute__((warn_unused_result))
+/** Arguments are checked against the format. */
 #define SEGUE_PRINTF(format_index, first_argument) \
     __attribute__((format(printf, format_index, first_argument)))
 #else
@@ -51,12 +56,19 @@
 extern "C" {
 #endif
 
+/** A GPU or the software driver: device.h. */
 typedef struct segue_device segue_device;
+/** A handle on memory: buffer.h. */
 typedef struct segue_buffer segue_buffer;
+/** Loaded device code: executable.h. */
 typedef struct segue_executable segue_executable;
+/** A timeline between submissions and the host: sync.h. */
 typedef struct segue_semaphore segue_semaphore;
+/** A mark between commands: sync.h. */
 typedef struct segue_event segue_event;
+/** A list of commands: command_buffer.h. */
 typedef struct segue_command_buffer segue_command_buffer;
+/** Runs submissions: queue.h. */
 typedef struct segue_queue segue_queue;
 
 /** "To the end of the buffer" wherever a length is asked for. */
@@ -103,6 +115,7 @@ typedef enum segue_status {
 /** Name of a status, e.g. "SEGUE_OUT_OF_RANGE". Never NULL. */
 SEGUE_API const char *segue_status_name(segue_status status);
 
+/** Room for a message, its terminating zero included. */
 #define SEGUE_ERROR_MESSAGE_SIZE 4096
 
 /** All that is known of one failure. */
@@ -123,6 +136,7 @@ struct segue_error {
  */
 SEGUE_API const struct segue_error *segue_last_error(void);
 
+/** How grave a line of the log is. */
 enum segue_log_level {
     SEGUE_LOG_ERROR = 0,
     SEGUE_LOG_WARNING = 1,

@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+/** Where memory is, and who may write it. */
 enum segue_memory_type {
     /** Device memory. Not readable from the host but through segue_buffer_read. */
     SEGUE_MEMORY_DEVICE = 0,
@@ -35,6 +36,7 @@ enum segue_buffer_usage {
 /** Every buffer starts at a device address that is a multiple of this. */
 #define SEGUE_BUFFER_ALIGN_BYTES 256
 
+/** How to make a buffer. */
 struct segue_buffer_params {
     /** At least 1. */
     uint64_t size_bytes;
@@ -67,6 +69,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_buffer_create_view(segue_buffer *p
 /** Gives up the handle. The memory goes when nothing recorded or in flight uses it any more. */
 SEGUE_API void segue_buffer_destroy(segue_buffer *buffer);
 
+/** What is known of a buffer. */
 struct segue_buffer_info {
     uint64_t size_bytes;
     enum segue_memory_type memory;
@@ -81,6 +84,7 @@ struct segue_buffer_info {
     uint64_t memory_offset_bytes;
 };
 
+/** Describes a buffer or view. */
 SEGUE_API void segue_buffer_get_info(const segue_buffer *buffer,
                                      struct segue_buffer_info *out_info);
 

@@ -33,6 +33,7 @@ enum segue_execution_mode {
     SEGUE_EXECUTION_STREAM = 2,
 };
 
+/** How a command buffer will be used. Bits. */
 enum segue_command_buffer_flags {
     /** Submitted at most once. */
     SEGUE_COMMAND_BUFFER_ONE_SHOT = 1u << 0,
@@ -41,6 +42,7 @@ enum segue_command_buffer_flags {
     SEGUE_COMMAND_BUFFER_UNRETAINED = 1u << 1,
 };
 
+/** How to make a command buffer. */
 struct segue_command_buffer_params {
     enum segue_execution_mode mode;
     /** Bits of segue_command_buffer_flags. */
@@ -117,6 +119,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_copy(segue_command_buffer *com
                                                        struct segue_buffer_ref source,
                                                        struct segue_buffer_ref target);
 
+/** A launch of a kernel. */
 struct segue_dispatch {
     segue_executable *executable;
     /** Index into the executable's entry points. */
@@ -165,6 +168,7 @@ struct segue_buffer_barrier {
     struct segue_buffer_ref range;
 };
 
+/** What a barrier orders besides its memory and buffer barriers. Bits. */
 enum segue_barrier_flags {
     /** Everything before is ordered with everything after. */
     SEGUE_BARRIER_EXECUTION = 1u << 0,
@@ -204,6 +208,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_wait_event(segue_command_buffe
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_begin_group(segue_command_buffer *command_buffer,
                                                               const char *label);
 
+/** Closes the innermost open group. */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_end_group(segue_command_buffer *command_buffer);
 
 /**

@@ -19,6 +19,7 @@ enum segue_validation {
     SEGUE_VALIDATION_FULL = 1,
 };
 
+/** How to open a device. */
 struct segue_device_params {
     /** NULL: malloc and free. The struct is copied. */
     const struct segue_allocator *allocator;
@@ -59,6 +60,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_device_open(const char *uri,
  */
 SEGUE_API void segue_device_destroy(segue_device *device);
 
+/** What is known of a device. */
 struct segue_device_info {
     /** e.g. "NVIDIA H200". Lives as long as the device. */
     const char *name;
@@ -83,6 +85,7 @@ struct segue_device_info {
     bool supports_programmatic_edges;
 };
 
+/** Describes the device. */
 SEGUE_API void segue_device_get_info(const segue_device *device,
                                      struct segue_device_info *out_info);
 
@@ -92,6 +95,7 @@ struct segue_memory_usage {
     uint64_t peak_bytes;
     uint64_t allocation_count;
 };
+/** Memory of a device's objects, by where it is. */
 struct segue_memory_stats {
     struct segue_memory_usage device;
     struct segue_memory_usage host_visible;
@@ -100,6 +104,7 @@ struct segue_memory_stats {
     struct segue_memory_usage internal;
 };
 
+/** What is held now, and was held at most. */
 SEGUE_API void segue_device_get_memory_stats(segue_device *device,
                                              struct segue_memory_stats *out_stats);
 

@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+/** What the data of an executable is. */
 enum segue_executable_format {
     /** CUDA C++ source, zero-terminated or not; compiled by NVRTC for the device's architecture. */
     SEGUE_EXECUTABLE_CUDA_SOURCE = 0,
@@ -20,6 +21,7 @@ enum segue_executable_format {
     SEGUE_EXECUTABLE_FATBIN = 3,
 };
 
+/** Where the value of a kernel parameter comes from. */
 enum segue_parameter_kind {
     /** An 8-byte device pointer, taken from the dispatch's bindings. */
     SEGUE_PARAMETER_BINDING = 0,
@@ -48,6 +50,7 @@ struct segue_parameter {
     uint32_t align_bytes;
 };
 
+/** What is special about a kernel. Bits. */
 enum segue_entry_flags {
     /** Launched cooperatively: all blocks resident at once (grid-wide sync). */
     SEGUE_ENTRY_COOPERATIVE = 1u << 0,
@@ -72,6 +75,7 @@ struct segue_entry_point {
     uint32_t flags;
 };
 
+/** How to make an executable. */
 struct segue_executable_params {
     enum segue_executable_format format;
     const void *data;

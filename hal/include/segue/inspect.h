@@ -13,6 +13,7 @@
 extern "C" {
 #endif
 
+/** What a command does; each is recorded by the segue_cmd_ function of that name. */
 enum segue_command_kind {
     SEGUE_COMMAND_FILL = 0,
     SEGUE_COMMAND_UPDATE = 1,
@@ -62,6 +63,7 @@ typedef bool (*segue_command_visitor)(void *context, const struct segue_command_
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_command_buffer_visit(
     segue_command_buffer *command_buffer, segue_command_visitor visit, void *context);
 
+/** Which form of a command buffer is asked for. */
 enum segue_graph_stage {
     /** One node for each command that does work, an edge for each pair that must be ordered and is
      *  not ordered through another edge. */
@@ -71,6 +73,7 @@ enum segue_graph_stage {
     SEGUE_GRAPH_STAGE_GRAPH = 1,
 };
 
+/** What a node of a graph does, in the terms of the driver. */
 enum segue_graph_node_type {
     SEGUE_GRAPH_NODE_KERNEL = 0,
     SEGUE_GRAPH_NODE_MEMCPY = 1,
@@ -81,6 +84,7 @@ enum segue_graph_node_type {
     SEGUE_GRAPH_NODE_CONDITIONAL = 6,
 };
 
+/** What an edge waits for: the end of a node, or a point that its kernel triggers. */
 enum segue_graph_edge_type {
     SEGUE_GRAPH_EDGE_FULL = 0,
     SEGUE_GRAPH_EDGE_PROGRAMMATIC = 1,
@@ -89,6 +93,7 @@ enum segue_graph_edge_type {
 /** A node that stands for no command (a join). */
 #define SEGUE_NO_COMMAND UINT32_MAX
 
+/** One node of a graph. */
 struct segue_graph_node {
     /** Index of the command, or SEGUE_NO_COMMAND. */
     uint32_t command;
@@ -97,6 +102,7 @@ struct segue_graph_node {
     const char *label;
 };
 
+/** "`to` runs after `from`". */
 struct segue_graph_edge {
     /** Indices into the nodes. */
     uint32_t from;
@@ -152,6 +158,7 @@ struct segue_command_buffer_info {
     uint32_t slot_count;
     const char *label;
 };
+/** Describes a command buffer, in whatever state it is. */
 SEGUE_API void segue_command_buffer_get_info(const segue_command_buffer *command_buffer,
                                              struct segue_command_buffer_info *out_info);
 

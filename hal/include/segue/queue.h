@@ -13,6 +13,7 @@
 extern "C" {
 #endif
 
+/** How to make a queue. */
 struct segue_queue_params {
     /** Measure every submission's time on the device (adds two timing events a submission). */
     bool timing;
@@ -29,6 +30,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_queue_create(segue_device *device,
  *  that nobody has signalled are dropped, and their signals fail with SEGUE_INVALID_STATE. */
 SEGUE_API void segue_queue_destroy(segue_queue *queue);
 
+/** A point of a timeline. */
 struct segue_semaphore_value {
     segue_semaphore *semaphore;
     uint64_t value;
@@ -42,6 +44,7 @@ struct segue_execution {
     uint32_t binding_count;
 };
 
+/** Command buffers to run, what they wait for and what they raise. */
 struct segue_submission {
     const struct segue_semaphore_value *waits;
     uint32_t wait_count;
@@ -72,6 +75,7 @@ segue_queue_submit(segue_queue *queue, const struct segue_submission *submission
  */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_queue_wait_idle(segue_queue *queue);
 
+/** What submissions cost. */
 struct segue_queue_timing {
     /** Host time spent handing the last issued submission to the driver. */
     uint64_t issue_ns;

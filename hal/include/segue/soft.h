@@ -74,6 +74,7 @@ struct segue_reference_kernel {
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_device_register_reference_kernels(
     segue_device *device, const struct segue_reference_kernel *kernels, uint32_t kernel_count);
 
+/** What a fault is counted by. */
 enum segue_soft_fault_target {
     SEGUE_SOFT_FAULT_DRIVER_CALL = 0,
     /** Allocations of device and pinned memory only. */
@@ -140,6 +141,7 @@ struct segue_soft_api {
     void (*set_paused)(bool paused);
 };
 
+/** Version of struct segue_soft_api. */
 #define SEGUE_SOFT_API_VERSION 1
 
 /** The controls of the software driver behind `device`; NULL if it is a real one. */
@@ -147,6 +149,7 @@ SEGUE_API const struct segue_soft_api *segue_device_get_soft_api(segue_device *d
 
 /** The one symbol of the software driver besides libcuda's. */
 typedef const struct segue_soft_api *(*segue_soft_get_api_fn)(void);
+/** The name of that symbol. */
 #define SEGUE_SOFT_GET_API_SYMBOL "segue_soft_get_api"
 
 #ifdef __cplusplus

@@ -41,7 +41,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_semaphore_signal(segue_semaphore *
 
 /**
  * Blocks until the value is reached.
- * @param timeout_ns  0 polls; SEGUE_TIMEOUT_INFINITE waits for ever.
+ * @param timeout_ns  0 polls (and records no error for SEGUE_TIMEOUT); SEGUE_TIMEOUT_INFINITE waits for ever.
  * @return SEGUE_TIMEOUT; or the failure of the submission that should have signalled it.
  */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_semaphore_wait(segue_semaphore *semaphore,
@@ -56,6 +56,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_semaphore_wait(segue_semaphore *se
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_event_create(segue_device *device,
                                                            segue_event **out_event);
 
+/** Gives up the handle; recorded and in-flight work that names it goes on. */
 SEGUE_API void segue_event_destroy(segue_event *event);
 
 #ifdef __cplusplus

@@ -21,8 +21,10 @@ extern "C" {
 
 /** Version of the format that this library writes; it reads this major version. */
 #define SEGUE_TRACE_VERSION_MAJOR 1
+/** See SEGUE_TRACE_VERSION_MAJOR. */
 #define SEGUE_TRACE_VERSION_MINOR 0
 
+/** Type of an element. */
 enum segue_dtype {
     SEGUE_DTYPE_U8 = 0,
     SEGUE_DTYPE_I8,
@@ -40,8 +42,10 @@ enum segue_dtype {
 
 /** "bf16" and so on; NULL for an unknown value. */
 SEGUE_API const char *segue_dtype_name(enum segue_dtype dtype);
+/** Size of an element; 0 for an unknown value. */
 SEGUE_API size_t segue_dtype_size_bytes(enum segue_dtype dtype);
 
+/** How content is generated. */
 enum segue_content_kind {
     /** All bytes zero. */
     SEGUE_CONTENT_ZERO = 0,
@@ -80,6 +84,7 @@ segue_buffer_write_content(segue_buffer *buffer, const struct segue_content *con
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
+/** A trace that is being written. */
 typedef struct segue_trace_writer segue_trace_writer;
 
 /** Writes one ended command buffer as a trace with one submission: PATH (JSON) and, where bytes
@@ -93,6 +98,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_write_command_buffer(
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_create(segue_device *device,
                                                                   const char *path,
                                                                   segue_trace_writer **out_writer);
+/** Gives up the writer; without segue_trace_writer_finish nothing is written. */
 SEGUE_API void segue_trace_writer_destroy(segue_trace_writer *writer);
 
 /** The reader shall generate this buffer's content instead of storing its bytes. Call it before the
@@ -118,6 +124,7 @@ struct segue_expectation {
     /** NULL: "buffer[offset]". */
     const char *name;
 };
+/** Adds an expectation. */
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_trace_writer_expect(segue_trace_writer *writer, const struct segue_expectation *expectation);
 
@@ -126,24 +133,29 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_finish(segue_trace_wr
 
 /* ---- Reading and replaying ------------------------------------------------------------------- */
 
+/** A trace that has been read. */
 typedef struct segue_trace segue_trace;
 
 /** Reads and checks a trace. SEGUE_IO_ERROR, SEGUE_INVALID_DATA, SEGUE_OUT_OF_HOST_MEMORY. */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_load(const char *path, segue_trace **out_trace);
+/** Gives up the trace. */
 SEGUE_API void segue_trace_destroy(segue_trace *trace);
 
+/** A trace with its objects on a device. */
 typedef struct segue_trace_session segue_trace_session;
 
 /** Progress of a long step, e.g. ("fill buffers", bytes done, bytes in all). */
 typedef void (*segue_progress_fn)(void *context, const char *step, uint64_t done, uint64_t total);
 
+/** How to replay. */
 struct segue_trace_session_params {
     /** Mode for every command buffer; AUTO: as each was recorded. */
     enum segue_execution_mode mode;
     /** See segue_command_buffer_params.order_seed. */
     uint64_t order_seed;
     /** Of command buffer `limited_command_buffer` only the first `command_limit` commands are
-     *  recorded, and the signals, resets and waits of events behind them; open groups are closed. */
+     *  recorded, and the signals, resets and waits of events behind them; open groups are closed.
+     */
     bool limit_commands;
     uint32_t limited_command_buffer;
     uint32_t command_limit;
@@ -159,6 +171,7 @@ struct segue_trace_session_params {
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_session_create(
     segue_trace *trace, segue_device *device, const struct segue_trace_session_params *params,
     segue_trace_session **out_session);
+/** Gives up the session's objects. */
 SEGUE_API void segue_trace_session_destroy(segue_trace_session *session);
 
 /** Gives every buffer that commands write its initial content again. */
@@ -195,6 +208,7 @@ segue_trace_session_verify(segue_trace_session *session, struct segue_verificati
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_trace_session_write_outputs(segue_trace_session *session, const char *path);
 
+/** How many objects of each kind a trace has. */
 struct segue_trace_counts {
     uint32_t buffer_count;
     uint32_t executable_count;
@@ -202,6 +216,7 @@ struct segue_trace_counts {
     uint32_t submission_count;
     uint32_t expectation_count;
 };
+/** Counts the objects. */
 SEGUE_API void segue_trace_session_get_counts(const segue_trace_session *session,
                                               struct segue_trace_counts *out_counts);
 
@@ -215,11 +230,13 @@ SEGUE_API segue_buffer *segue_trace_session_buffer(segue_trace_session *session,
 
 /* ---- Dumping --------------------------------------------------------------------------------- */
 
+/** What is dumped: the commands, or a graph (segue_graph_stage). */
 enum segue_dump_stage {
     SEGUE_DUMP_SEGMENTS = 0,
     SEGUE_DUMP_DAG = 1,
     SEGUE_DUMP_GRAPH = 2,
 };
+/** How a dump is written. */
 enum segue_dump_format {
     SEGUE_DUMP_TEXT = 0,
     SEGUE_DUMP_JSON = 1,
@@ -231,6 +248,7 @@ enum segue_dump_format {
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_dump_command_buffer(segue_command_buffer *command_buffer, enum segue_dump_stage stage,
                           enum segue_dump_format format, char **out_text);
+/** Frees a dump. NULL does nothing. */
 SEGUE_API void segue_dump_free(char *text);
 
 #ifdef __cplusplus

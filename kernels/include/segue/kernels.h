@@ -90,21 +90,25 @@ enum segue_decode_kernel {
     SEGUE_DECODE_KERNEL_COUNT = 9,
 };
 
+/** Of SEGUE_DECODE_EMBED_INT4. */
 struct segue_embed_int4_constants {
     uint32_t vocabulary;
     uint32_t hidden;
 };
 
+/** Of SEGUE_DECODE_RMS_NORM. */
 struct segue_rms_norm_constants {
     uint32_t count;
     float epsilon;
 };
 
+/** Of SEGUE_DECODE_LINEAR_INT4 and SEGUE_DECODE_LINEAR_INT4_F32. */
 struct segue_linear_int4_constants {
     uint32_t rows;
     uint32_t columns;
 };
 
+/** Of SEGUE_DECODE_ROPE_KV. */
 struct segue_rope_kv_constants {
     uint32_t heads;
     uint32_t kv_heads;
@@ -112,6 +116,7 @@ struct segue_rope_kv_constants {
     uint32_t capacity;
 };
 
+/** Of SEGUE_DECODE_GQA. */
 struct segue_gqa_decode_constants {
     uint32_t heads;
     uint32_t kv_heads;

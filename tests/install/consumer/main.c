@@ -1,21 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
-// Uses something of each library.
+// Uses each library: replays a trace with the kernels of the sample at hand.
+#include <segue/kernels.h>
 #include <segue/segue.h>
 #include <segue/trace.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
-int main(void)
+static void check(segue_status status)
+{
+    if (status != SEGUE_OK) {
+        fprintf(stderr, "%s\n", segue_last_error()->message);
+        exit(1);
+    }
+}
+
+static void replay(segue_device *device, const char *path)
+{
+    segue_trace *trace = NULL;
+    segue_trace_session *session = NULL;
+    struct segue_trace_counts counts;
+    check(segue_trace_load(path, &trace));
+    check(segue_trace_session_create(trace, device, NULL, &session));
+    check(segue_trace_session_run(session, NULL));
+    segue_trace_session_get_counts(session, &counts);
+    struct segue_verification *results = calloc(counts.expectation_count + 1, sizeof *results);
+    check(results ? segue_trace_session_verify(session, results) : SEGUE_OUT_OF_HOST_MEMORY);
+    for (uint32_t i = 0; i < counts.expectation_count; i++) {
+        printf("%s: %s\n", results[i].name, results[i].passed ? "as expected" : "different");
+    }
+    free(results);
+    segue_trace_session_destroy(session);
+    segue_trace_destroy(trace);
+}
+
+int main(int argc, char **argv)
 {
     segue_device *device = NULL;
-    if (segue_device_open("soft://", NULL, &device) != SEGUE_OK) {
-        fprintf(stderr, "%s\n", segue_last_error()->message);
-        return 1;
-    }
+    check(segue_device_open("soft://", NULL, &device));
+    check(segue_kernels_register(device));
     struct segue_device_info info;
     segue_device_get_info(device, &info);
-    printf("%d.%d.%d %s, %s\n", SEGUE_VERSION_MAJOR, SEGUE_VERSION_MINOR, SEGUE_VERSION_PATCH,
-           info.is_soft ? "software device" : "GPU", segue_dtype_name(SEGUE_DTYPE_F32));
+    printf("%d.%d.%d on %s\n", SEGUE_VERSION_MAJOR, SEGUE_VERSION_MINOR, SEGUE_VERSION_PATCH,
+           info.is_soft ? "the software driver" : "a GPU");
+    if (argc > 1) {
+        replay(device, argv[1]);
+    }
     segue_device_destroy(device);
     return 0;
 }
