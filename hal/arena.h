@@ -31,13 +31,13 @@ void segue_arena_finish(struct segue_arena *arena);
 /** The slow path of segue_arena_allocate: takes a new block. */
 void *segue_arena_allocate_block(struct segue_arena *arena, size_t size_bytes);
 
-/** Aligned to 8 bytes, not zeroed; NULL when out of memory. */
+/** Aligned to 8 bytes, not zeroed; NULL when out of memory, never for size 0 alone. */
 static inline void *segue_arena_allocate(struct segue_arena *arena, size_t size_bytes)
 {
     if (size_bytes > SIZE_MAX - 7)
         return NULL;
     size_t rounded = (size_bytes + 7) & ~(size_t)7;
-    if ((size_t)(arena->end - arena->cursor) < rounded)
+    if (!arena->cursor || (size_t)(arena->end - arena->cursor) < rounded)
         return segue_arena_allocate_block(arena, rounded);
     void *pointer = arena->cursor;
     arena->cursor += rounded;

@@ -53,7 +53,8 @@ static bool run_copy(const struct segue_reference_launch *launch,
     void *target = translate(launch, read_u64(launch, 1), length_bytes);
     if (!source || !target)
         return false;
-    memcpy(target, source, length_bytes);
+    // A program may launch this kernel under its name, with ranges that overlap.
+    memmove(target, source, length_bytes);
     return true;
 }
 

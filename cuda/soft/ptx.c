@@ -259,9 +259,11 @@ static CUresult parse_entry_directives(struct parser *parser, struct segue_soft_
             result = parse_triple(parser, values);
             if (result == CUDA_SUCCESS) {
                 memcpy(entry->block, values, required ? sizeof(values) : 0);
-                uint64_t threads = (uint64_t)values[0] * values[1] * values[2];
-                entry->max_threads =
-                    threads < entry->max_threads ? (uint32_t)threads : entry->max_threads;
+                // Each number has 9 digits at most, so two fit; three need not.
+                uint64_t layer = (uint64_t)values[0] * values[1];
+                if (layer <= entry->max_threads && layer * values[2] < entry->max_threads) {
+                    entry->max_threads = (uint32_t)(layer * values[2]);
+                }
             }
         } else if (at(parser, ".reqnctapercluster")) {
             result = parse_triple(parser, values);
@@ -290,9 +292,13 @@ static CUresult parse_shared(struct parser *parser, uint32_t *total_bytes)
         return result;
     }
     if (!variable.unsized) {
-        uint32_t start =
-            (*total_bytes + variable.align_bytes - 1) / variable.align_bytes * variable.align_bytes;
-        *total_bytes = start + variable.size_bytes;
+        uint64_t end = (uint64_t)*total_bytes + variable.align_bytes - 1;
+        end = end / variable.align_bytes * variable.align_bytes + variable.size_bytes;
+        if (end > INT32_MAX) {
+            return fail(parser, CUDA_ERROR_INVALID_PTX, "too much shared data (0x%llx bytes)",
+                        (unsigned long long)end);
+        }
+        *total_bytes = (uint32_t)end;
     }
     return CUDA_SUCCESS;
 }
