@@ -2,10 +2,24 @@
 #include "record.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /** What the data of updates is aligned to where it is staged. */
 #define STAGING_ALIGN_BYTES 16
+/** Of what messages call a range. */
+#define MAX_NAME 256
+
+/** `buffer "label"` or `slot 3`; cut to fit. Returns out_name. */
+static const char *name_range(const struct segue_range *range, char out_name[MAX_NAME])
+{
+    const segue_buffer *buffer = segue_range_buffer(range);
+    if (buffer)
+        snprintf(out_name, MAX_NAME, "buffer \"%s\"", buffer->label);
+    else
+        snprintf(out_name, MAX_NAME, "slot %u", segue_range_slot(range));
+    return out_name;
+}
 
 static uint32_t repeat_pattern(uint32_t pattern, uint32_t pattern_size_bytes)
 {
@@ -39,8 +53,8 @@ segue_status segue_cmd_fill(segue_command_buffer *command_buffer, struct segue_b
     if (length_bytes != SEGUE_WHOLE_SIZE && (length_bytes & rules.align_mask) != 0)
         return segue_record_fail(
             command_buffer, &fill->base, SEGUE_INVALID_ARGUMENT,
-            "target, \"%s\": length %" PRIu64 " is not a multiple of the pattern's %u bytes",
-            target.buffer ? target.buffer->label : "slot", length_bytes, pattern_size_bytes);
+            "target, %s: length %" PRIu64 " is not a multiple of the pattern's %u bytes",
+            name_range(&fill->target, (char[MAX_NAME]){0}), length_bytes, pattern_size_bytes);
     fill->base.pattern_size_bytes = (uint8_t)pattern_size_bytes;
     fill->base.pattern = repeat_pattern(pattern, pattern_size_bytes);
     fill->base.is_empty = length_bytes == 0;
@@ -129,12 +143,11 @@ segue_status segue_record_finish_copy(segue_command_buffer *command_buffer,
                                  "; both must have the same length",
                                  source_bytes, target_bytes);
     if (segue_ranges_overlap(&copy->source, &copy->target)) {
-        const segue_buffer *buffer = segue_range_buffer(&copy->source);
         return segue_record_fail(command_buffer, &copy->base, SEGUE_INVALID_ARGUMENT,
                                  "source (offset %" PRIu64 ") and target (offset %" PRIu64
-                                 ") overlap in the memory of \"%s\"; copy by way of another buffer",
+                                 ") overlap in the memory of %s; copy by way of another buffer",
                                  copy->source.offset_bytes, copy->target.offset_bytes,
-                                 buffer ? buffer->label : "one slot");
+                                 name_range(&copy->source, (char[MAX_NAME]){0}));
     }
     copy->base.is_empty = source_bytes == 0 || target_bytes == 0;
     segue_record_commit(command_buffer, &copy->base);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What recording refuses, how it says so, and what is just inside the limits.
+// What recording refuses beyond one case a rule (tests/pairs): all functions, values, overflows.
 #include "record_fixture.h"
 
 #include <setjmp.h>
@@ -30,31 +30,6 @@ static void refused_with(struct record_fixture *fixture, segue_status actual, se
     assert_int_equal(fixture->recording->state, SEGUE_STATE_FAILED);
     assert_int_equal(segue_command_buffer_reset(fixture->recording), SEGUE_OK);
     assert_int_equal(segue_command_buffer_begin(fixture->recording), SEGUE_OK);
-}
-
-/** A device besides the fixture's, with a buffer and an event. */
-struct other_device {
-    segue_device *device;
-    segue_buffer *buffer;
-    segue_event *event;
-};
-
-static struct other_device open_other(void)
-{
-    struct other_device other;
-    const struct segue_buffer_params params = {.size_bytes = 64, .label = "theirs"};
-    assert_int_equal(segue_device_open_with(null_backend_open, "cuda://7", NULL, &other.device),
-                     SEGUE_OK);
-    assert_int_equal(segue_buffer_create(other.device, &params, &other.buffer), SEGUE_OK);
-    assert_int_equal(segue_event_create(other.device, &other.event), SEGUE_OK);
-    return other;
-}
-
-static void close_other(const struct other_device *other)
-{
-    segue_event_destroy(other->event);
-    segue_buffer_destroy(other->buffer);
-    segue_device_destroy(other->device);
 }
 
 static void messages_name_command_group_and_buffer(void **state)
@@ -99,16 +74,8 @@ static void fills(void **state)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         refused_with(fixture, segue_cmd_fill(recording, whole(a), 0, sizes[i]),
                      SEGUE_INVALID_ARGUMENT, "command 0 (fill)|use 1, 2 or 4");
-    refused_with(fixture, segue_cmd_fill(recording, part(a, 2, 8), 0, 4), SEGUE_INVALID_ARGUMENT,
-                 "target, buffer \"a\"|offset 2|not a multiple of 4");
     refused_with(fixture, segue_cmd_fill(recording, part(a, 1, 8), 0, 2), SEGUE_INVALID_ARGUMENT,
                  "not a multiple of 2");
-    refused_with(fixture, segue_cmd_fill(recording, part(a, 0, 6), 0, 4), SEGUE_INVALID_ARGUMENT,
-                 "length 6 is not a multiple");
-    refused_with(fixture, segue_cmd_fill(recording, part(a, 0, 4097), 0, 1), SEGUE_OUT_OF_RANGE,
-                 "4097 bytes at offset 0");
-    refused_with(fixture, segue_cmd_fill(recording, part(a, 4097, 0), 0, 1), SEGUE_OUT_OF_RANGE,
-                 "offset 4097 lies behind its 4096 bytes");
     refused_with(fixture, segue_cmd_fill(recording, part(a, 4097, SEGUE_WHOLE_SIZE), 0, 1),
                  SEGUE_OUT_OF_RANGE, "offset 4097");
     // Offsets and lengths whose sum wraps around.
@@ -116,42 +83,13 @@ static void fills(void **state)
                  SEGUE_OUT_OF_RANGE, "buffer \"a\"");
     refused_with(fixture, segue_cmd_fill(recording, part(a, UINT64_MAX - 7, 8), 0, 4),
                  SEGUE_OUT_OF_RANGE, "buffer \"a\"");
-    refused_with(fixture, segue_cmd_fill(recording, whole(fixture->constant), 0, 4),
-                 SEGUE_INVALID_ACCESS, "buffer \"constant\"|constant memory");
     // The memory's alignment counts, not the view's offset alone.
     segue_buffer *view;
     assert_int_equal(segue_buffer_create_view(a, 2, 10, "view", &view), SEGUE_OK);
-    refused_with(fixture, segue_cmd_fill(recording, part(view, 0, 4), 0, 4), SEGUE_INVALID_ARGUMENT,
-                 "buffer \"view\"|2 in the underlying memory");
     assert_int_equal(segue_cmd_fill(recording, part(view, 2, 8), 0, 4), SEGUE_OK);
     assert_int_equal(segue_cmd_fill(recording, part(view, 0, 2), 0, 2), SEGUE_OK);
     assert_int_equal(segue_cmd_fill(recording, part(view, 3, 7), 0, 1), SEGUE_OK);
     segue_buffer_destroy(view);
-}
-
-static void updates(void **state)
-{
-    struct record_fixture *fixture = *state;
-    segue_command_buffer *recording = fixture->recording;
-    static char data[SEGUE_MAX_UPDATE_BYTES + 1];
-    const struct segue_buffer_params params = {.size_bytes = sizeof data, .label = "large"};
-    segue_buffer *large;
-    assert_int_equal(segue_buffer_create(fixture->device, &params, &large), SEGUE_OK);
-    refused_with(fixture, segue_cmd_update(recording, whole(large), data), SEGUE_OUT_OF_RANGE,
-                 "command 0 (update)|length 65537");
-    refused_with(fixture, segue_cmd_update(recording, part(large, 0, 1), NULL),
-                 SEGUE_INVALID_ARGUMENT, "data is NULL");
-    refused_with(fixture, segue_cmd_update(recording, part(large, 65530, 8), data),
-                 SEGUE_OUT_OF_RANGE, "buffer \"large\"");
-    refused_with(fixture, segue_cmd_update(recording, whole(fixture->constant), data),
-                 SEGUE_INVALID_ACCESS, "constant memory");
-    refused_with(fixture, segue_cmd_update(recording, in_slot(0, 0, SEGUE_WHOLE_SIZE), data),
-                 SEGUE_INVALID_ARGUMENT, "slot 0");
-    refused_with(fixture, segue_cmd_update(recording, in_slot(0, 0, 65537), data),
-                 SEGUE_OUT_OF_RANGE, "length 65537");
-    assert_int_equal(segue_cmd_update(recording, part(large, 1, 65536), data), SEGUE_OK);
-    assert_int_equal(segue_cmd_update(recording, in_slot(1, 7, 65536), data), SEGUE_OK);
-    segue_buffer_destroy(large);
 }
 
 static void copies(void **state)
@@ -160,31 +98,15 @@ static void copies(void **state)
     segue_command_buffer *recording = fixture->recording;
     segue_buffer *a = fixture->a;
     segue_buffer *b = fixture->b;
-    refused_with(fixture, segue_cmd_copy(recording, part(a, 0, 8), part(b, 0, 9)),
-                 SEGUE_INVALID_ARGUMENT, "command 0 (copy)|source has 8 bytes, the target 9");
-    refused_with(
-        fixture,
-        segue_cmd_copy(recording, part(a, 8, SEGUE_WHOLE_SIZE), part(b, 9, SEGUE_WHOLE_SIZE)),
-        SEGUE_INVALID_ARGUMENT, "4088 bytes, the target 4087");
-    refused_with(fixture, segue_cmd_copy(recording, part(a, 4090, 7), whole(b)), SEGUE_OUT_OF_RANGE,
-                 "source, buffer \"a\"");
-    refused_with(fixture, segue_cmd_copy(recording, part(a, 0, 7), part(b, 4090, SEGUE_WHOLE_SIZE)),
-                 SEGUE_OUT_OF_RANGE, "target, buffer \"b\"");
-    refused_with(fixture, segue_cmd_copy(recording, whole(a), whole(fixture->constant)),
-                 SEGUE_INVALID_ACCESS, "target, buffer \"constant\"");
     assert_int_equal(segue_cmd_copy(recording, whole(fixture->constant), whole(a)), SEGUE_OK);
 
     // Overlap, also through views.
     segue_buffer *view;
     assert_int_equal(segue_buffer_create_view(a, 100, 100, "view", &view), SEGUE_OK);
-    refused_with(fixture, segue_cmd_copy(recording, part(a, 0, 8), part(a, 7, 8)),
-                 SEGUE_INVALID_ARGUMENT, "overlap in the memory of \"a\"");
     refused_with(fixture, segue_cmd_copy(recording, part(a, 7, 8), part(a, 0, 8)),
                  SEGUE_INVALID_ARGUMENT, "overlap");
     refused_with(fixture, segue_cmd_copy(recording, whole(a), whole(a)), SEGUE_INVALID_ARGUMENT,
                  "overlap");
-    refused_with(fixture, segue_cmd_copy(recording, part(view, 0, 8), part(a, 93, 8)),
-                 SEGUE_INVALID_ARGUMENT, "overlap");
     refused_with(fixture, segue_cmd_copy(recording, part(a, 107, 8), part(view, 0, 8)),
                  SEGUE_INVALID_ARGUMENT, "overlap");
     assert_int_equal(segue_cmd_copy(recording, part(view, 0, 8), part(a, 92, 8)), SEGUE_OK);
@@ -192,8 +114,6 @@ static void copies(void **state)
     assert_int_equal(segue_cmd_copy(recording, part(view, 0, 8), part(b, 100, 8)), SEGUE_OK);
     segue_buffer_destroy(view);
 
-    refused_with(fixture, segue_cmd_copy(recording, in_slot(0, 0, 8), in_slot(0, 7, 8)),
-                 SEGUE_INVALID_ARGUMENT, "overlap in the memory of \"one slot\"");
     refused_with(
         fixture,
         segue_cmd_copy(recording, in_slot(0, 0, SEGUE_WHOLE_SIZE), in_slot(0, 0, SEGUE_WHOLE_SIZE)),
@@ -247,86 +167,6 @@ static void usage_bits(void **state)
     }
 }
 
-static void objects_of_other_devices(void **state)
-{
-    struct record_fixture *fixture = *state;
-    segue_command_buffer *recording = fixture->recording;
-    const struct other_device other = open_other();
-    refused_with(fixture, segue_cmd_fill(recording, whole(other.buffer), 0, 1),
-                 SEGUE_INVALID_ARGUMENT, "buffer \"theirs\"|another device (cuda://7)");
-    struct segue_buffer_ref bindings[4];
-    struct segue_dispatch dispatch = record_gemv(fixture, bindings);
-    bindings[0] = whole(other.buffer);
-    refused_with(fixture, segue_cmd_dispatch(recording, &dispatch), SEGUE_INVALID_ARGUMENT,
-                 "binding 0, buffer \"theirs\"|another device");
-    const struct segue_buffer_barrier item = {1, 2, whole(other.buffer)};
-    const struct segue_barrier barrier = {.buffer_barriers = &item, .buffer_barrier_count = 1};
-    refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_INVALID_ARGUMENT,
-                 "buffer barrier 0|another device");
-    refused_with(fixture, segue_cmd_signal_event(recording, other.event), SEGUE_INVALID_ARGUMENT,
-                 "command 0 (signal event)|another device");
-    segue_command_buffer *foreign;
-    assert_int_equal(segue_command_buffer_create(other.device, NULL, &foreign), SEGUE_OK);
-    assert_int_equal(segue_command_buffer_begin(foreign), SEGUE_OK);
-    record_gemv(fixture, bindings);
-    assert_int_equal(segue_cmd_dispatch(foreign, &dispatch), SEGUE_INVALID_ARGUMENT);
-    assert_non_null(strstr(segue_last_error()->message, "executable \"kernels\""));
-    assert_int_equal(segue_command_buffer_reset(foreign), SEGUE_OK);
-    assert_int_equal(segue_command_buffer_begin(foreign), SEGUE_OK);
-    assert_int_equal(segue_command_buffer_end(foreign), SEGUE_OK);
-    refused_with(fixture, segue_cmd_execute(recording, foreign, NULL, 0), SEGUE_INVALID_ARGUMENT,
-                 "command 0 (execute)|another device");
-    segue_command_buffer_destroy(foreign);
-    close_other(&other);
-}
-
-static void dispatch_forms(void **state)
-{
-    struct record_fixture *fixture = *state;
-    segue_command_buffer *recording = fixture->recording;
-    struct segue_buffer_ref bindings[4];
-    const struct segue_dispatch good = record_gemv(fixture, bindings);
-    refused_with(fixture, segue_cmd_dispatch(recording, NULL), SEGUE_INVALID_ARGUMENT,
-                 "command 0 (dispatch): dispatch is NULL");
-    struct segue_dispatch bad = good;
-    bad.executable = NULL;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "executable is NULL");
-    bad = good;
-    bad.entry_point = RECORD_ENTRY_COUNT;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_OUT_OF_RANGE,
-                 "entry point 4 of executable \"kernels\", which has 4");
-    bad = good;
-    bad.binding_count = 3;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "(dispatch \"gemv\")|3 bindings are given; the entry point declares 4");
-    bad.binding_count = 5;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "5 bindings");
-    bad = good;
-    bad.constants_size_bytes = 20;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "20 bytes of constants are given; the entry point declares 16");
-    bad = good;
-    bad.bindings = NULL;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "bindings is NULL");
-    bad = good;
-    bad.constants = NULL;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "constants is NULL");
-    bad = good;
-    bindings[0].offset_bytes = 8;
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ARGUMENT,
-                 "binding 0, buffer \"a\"|offset 8|not a multiple of 16");
-    record_gemv(fixture, bindings);
-    bindings[3] = whole(fixture->constant);
-    refused_with(fixture, segue_cmd_dispatch(recording, &bad), SEGUE_INVALID_ACCESS,
-                 "binding 3, buffer \"constant\"|constant memory");
-    record_gemv(fixture, bindings);
-    assert_int_equal(segue_cmd_dispatch(recording, &good), SEGUE_OK);
-}
-
 static void grids_and_blocks(void **state)
 {
     struct record_fixture *fixture = *state;
@@ -339,15 +179,8 @@ static void grids_and_blocks(void **state)
         const char *message;
     } cases[] = {
         {{0x7FFFFFFF, 65535, 65535}, {32, 1, 1}, SEGUE_OK, NULL},
-        {{0x80000000u, 1, 1}, {32, 1, 1}, SEGUE_OUT_OF_RANGE, "grid 2147483648 x 1 x 1"},
-        {{1, 65536, 1}, {32, 1, 1}, SEGUE_OUT_OF_RANGE, "grid 1 x 65536 x 1"},
-        {{1, 1, 65536}, {32, 1, 1}, SEGUE_OUT_OF_RANGE, "grid 1 x 1 x 65536"},
         {{1, 1, 1}, {1024, 1, 1}, SEGUE_OK, NULL},
         {{1, 1, 1}, {16, 1, 64}, SEGUE_OK, NULL},
-        {{1, 1, 1}, {0, 0, 0}, SEGUE_INVALID_ARGUMENT, "declares none"},
-        {{1, 1, 1}, {32, 0, 1}, SEGUE_INVALID_ARGUMENT, "block is 32 x 0 x 1"},
-        {{1, 1, 1}, {1025, 1, 1}, SEGUE_INVALID_ARGUMENT, "can have 1024 threads"},
-        {{1, 1, 1}, {1, 1, 65}, SEGUE_INVALID_ARGUMENT, "at most 64 of them in z"},
         {{1, 1, 1}, {65536, 65536, 1}, SEGUE_INVALID_ARGUMENT, "too large"},
         {{1, 1, 1}, {0x80000000u, 0x80000000u, 4}, SEGUE_INVALID_ARGUMENT, "too large"},
         {{1, 1, 1}, {0xFFFFFFFFu, 0xFFFFFFFFu, 64}, SEGUE_INVALID_ARGUMENT, "too large"},
@@ -374,40 +207,6 @@ static void grids_and_blocks(void **state)
                  "block is 64 x 1 x 1, but the entry point is declared with 128 x 1 x 1");
 }
 
-static void clusters_and_shared_memory(void **state)
-{
-    struct record_fixture *fixture = *state;
-    segue_command_buffer *recording = fixture->recording;
-    struct segue_dispatch dispatch = {
-        .executable = fixture->executable, .entry_point = RECORD_CLUSTER, .grid = {4, 3, 1}};
-    assert_int_equal(segue_cmd_dispatch(recording, &dispatch), SEGUE_OK);
-    dispatch.grid[0] = 5;
-    refused_with(fixture, segue_cmd_dispatch(recording, &dispatch), SEGUE_INVALID_ARGUMENT,
-                 "grid 5 x 3 x 1|cluster of 2 x 1 x 1");
-    dispatch.grid[0] = 4;
-    dispatch.dynamic_shared_bytes = 100000;
-    assert_int_equal(segue_cmd_dispatch(recording, &dispatch), SEGUE_OK);
-    dispatch.dynamic_shared_bytes = 100001;
-    refused_with(fixture, segue_cmd_dispatch(recording, &dispatch), SEGUE_OUT_OF_RANGE,
-                 "dynamic_shared_bytes is 100001; this kernel can have 100000");
-}
-
-static void slots(void **state)
-{
-    struct record_fixture *fixture = *state;
-    segue_command_buffer *recording = fixture->recording;
-    refused_with(fixture, segue_cmd_fill(recording, in_slot(2, 0, 4), 0, 4), SEGUE_OUT_OF_RANGE,
-                 "slot 2 of 2");
-    refused_with(fixture, segue_cmd_fill(recording, in_slot(0, 2, 4), 0, 4), SEGUE_INVALID_ARGUMENT,
-                 "slot 0: offset 2");
-    refused_with(fixture, segue_cmd_fill(recording, in_slot(0, 8, UINT64_MAX - 7), 0, 1),
-                 SEGUE_OUT_OF_RANGE, "slot 0|more than 64 bits");
-    refused_with(fixture, segue_cmd_fill(recording, in_slot(0, 0, 6), 0, 4), SEGUE_INVALID_ARGUMENT,
-                 "length 6");
-    assert_int_equal(segue_cmd_fill(recording, in_slot(1, 4, 8), 0, 4), SEGUE_OK);
-    assert_int_equal(segue_cmd_fill(recording, in_slot(1, 4, SEGUE_WHOLE_SIZE), 0, 4), SEGUE_OK);
-}
-
 static void barriers(void **state)
 {
     struct record_fixture *fixture = *state;
@@ -425,51 +224,13 @@ static void barriers(void **state)
         refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_INVALID_ARGUMENT,
                      "buffer barrier 0");
     }
-    struct segue_barrier barrier = {.flags = 2};
-    refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_INVALID_ARGUMENT,
-                 "flags 0x2");
-    barrier = (struct segue_barrier){.memory_barrier_count = 1};
-    refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_INVALID_ARGUMENT,
-                 "memory_barriers is NULL");
-    barrier = (struct segue_barrier){.buffer_barrier_count = 1};
-    refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_INVALID_ARGUMENT,
-                 "buffer_barriers is NULL");
-    struct segue_buffer_barrier item = {1, 2, part(fixture->a, 4000, 97)};
-    barrier = (struct segue_barrier){.buffer_barriers = &item, .buffer_barrier_count = 1};
-    refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_OUT_OF_RANGE,
-                 "buffer barrier 0, buffer \"a\"");
-    item.range = in_slot(9, 0, 1);
-    refused_with(fixture, segue_cmd_barrier(recording, &barrier), SEGUE_OUT_OF_RANGE, "slot 9");
+    struct segue_buffer_barrier item = {1, 2, part(fixture->constant, 4096, 0)};
+    struct segue_barrier barrier = {.buffer_barriers = &item, .buffer_barrier_count = 1};
     // Barriers ask for no usage, and may be empty in every way.
-    item.range = part(fixture->constant, 4096, 0);
     assert_int_equal(segue_cmd_barrier(recording, &barrier), SEGUE_OK);
     barrier = (struct segue_barrier){0};
     assert_int_equal(segue_cmd_barrier(recording, &barrier), SEGUE_OK);
     assert_int_equal(segue_cmd_barrier(recording, NULL), SEGUE_OK);
-}
-
-static void events_and_groups(void **state)
-{
-    struct record_fixture *fixture = *state;
-    segue_command_buffer *recording = fixture->recording;
-    refused_with(fixture, segue_cmd_signal_event(recording, NULL), SEGUE_INVALID_ARGUMENT,
-                 "command 0 (signal event)|event is NULL");
-    refused_with(fixture, segue_cmd_reset_event(recording, NULL), SEGUE_INVALID_ARGUMENT,
-                 "(reset event)");
-    refused_with(fixture, segue_cmd_wait_event(recording, NULL), SEGUE_INVALID_ARGUMENT,
-                 "(wait event)");
-    refused_with(fixture, segue_cmd_begin_group(recording, NULL), SEGUE_INVALID_ARGUMENT,
-                 "label is NULL");
-    refused_with(fixture, segue_cmd_end_group(recording), SEGUE_INVALID_STATE, "no group is open");
-    for (int i = 0; i < MAX_DEPTH; i++)
-        assert_int_equal(segue_cmd_begin_group(recording, "g"), SEGUE_OK);
-    refused_with(fixture, segue_cmd_begin_group(recording, "one more"), SEGUE_OUT_OF_RANGE,
-                 "group \"one more\"");
-    for (int i = 0; i < MAX_DEPTH; i++)
-        assert_int_equal(segue_cmd_begin_group(recording, "g"), SEGUE_OK);
-    for (int i = 0; i < MAX_DEPTH; i++)
-        assert_int_equal(segue_cmd_end_group(recording), SEGUE_OK);
-    refused_with(fixture, segue_cmd_end_group(recording), SEGUE_INVALID_STATE, "no group is open");
 }
 
 int main(void)
@@ -478,16 +239,10 @@ int main(void)
         test_case(messages_name_command_group_and_buffer),
         test_case(null_command_buffers_are_refused),
         test_case(fills),
-        test_case(updates),
         test_case(copies),
         test_case(usage_bits),
-        test_case(objects_of_other_devices),
-        test_case(dispatch_forms),
         test_case(grids_and_blocks),
-        test_case(clusters_and_shared_memory),
-        test_case(slots),
         test_case(barriers),
-        test_case(events_and_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
