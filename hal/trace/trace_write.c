@@ -204,10 +204,6 @@ static segue_status describe_bindings(segue_trace_writer *writer,
     segue_status status = segue_json_set(item, "bindings", array);
     for (uint32_t i = 0; status == SEGUE_OK && i < execution->binding_count; i++) {
         json_t *range = NULL;
-        if (execution->bindings[i].buffer == NULL) {
-            return segue_trace_fail_on(writer->device, SEGUE_INVALID_ARGUMENT,
-                                       "binding %" PRIu32 " has no buffer", i);
-        }
         status = segue_range_to_json(&execution->bindings[i], &names, &range);
         if (status == SEGUE_OK && json_array_append_new(array, range) != 0) {
             status = segue_trace_fail_memory("a trace");
@@ -233,12 +229,15 @@ static segue_status describe_execution(segue_trace_writer *writer,
             "command buffer \"%s\" has %" PRIu32 " slots, bound are %" PRIu32,
             info.label != NULL ? info.label : "", info.slot_count, execution->binding_count);
     }
+    segue_status status = segue_writer_check_slots(writer->device, execution);
+    if (status != SEGUE_OK) {
+        return status;
+    }
     json_t *item = json_object();
     if (item == NULL || json_array_append_new(array, item) != 0) {
         return segue_trace_fail_memory("a trace");
     }
-    segue_status status =
-        segue_writer_name_command_buffer(writer, execution->command_buffer, &name);
+    status = segue_writer_name_command_buffer(writer, execution->command_buffer, &name);
     if (status == SEGUE_OK) {
         status = segue_json_set(item, "command_buffer", json_string(name));
     }

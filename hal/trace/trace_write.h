@@ -152,6 +152,10 @@ segue_status segue_writer_name_command_buffer(segue_trace_writer *writer,
                                               segue_command_buffer *command_buffer,
                                               const char **out_name);
 
+/** Refuses a table whose ranges do not cover what the commands use of the slots. */
+segue_status segue_writer_check_slots(segue_device *device,
+                                      const struct segue_execution *execution);
+
 /** How commands of this writer are described. */
 struct segue_command_names segue_writer_command_names(segue_trace_writer *writer);
 

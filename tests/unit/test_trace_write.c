@@ -223,6 +223,12 @@ static void writes_one_command_buffer(void **state)
     const struct segue_buffer_ref binding = segue_test_ref(host, 1024, 1024);
     CHECK_ERROR(segue_trace_write_command_buffer(original, NULL, 0, world->path),
                 SEGUE_INVALID_ARGUMENT, "1 slots, bound are 0");
+    const struct segue_buffer_ref none = {.length_bytes = 1024};
+    CHECK_ERROR(segue_trace_write_command_buffer(original, &none, 1, world->path),
+                SEGUE_INVALID_ARGUMENT, "binding 0 has no buffer");
+    const struct segue_buffer_ref too_short = segue_test_ref(host, 1024, 767);
+    CHECK_ERROR(segue_trace_write_command_buffer(original, &too_short, 1, world->path),
+                SEGUE_OUT_OF_RANGE, "512 bytes at offset 256 of slot 0; bound are 767 bytes");
     CHECK_OK(segue_trace_write_command_buffer(original, &binding, 1, world->path));
     assert_true(exists(world, "t.json") && exists(world, "t.safetensors") && exists(world, "t.cu"));
     assert_int_equal(count_files(world), 3);
