@@ -7,6 +7,19 @@ uint32_t program_buffer_words(uint32_t buffer)
     return buffer == PROGRAM_LARGE_BUFFER ? PROGRAM_LARGE_WORDS : PROGRAM_SMALL_WORDS;
 }
 
+uint32_t program_slot_of(const struct program *program, const struct program_range *range,
+                         uint8_t naming)
+{
+    uint32_t slot = naming == 2 && range->length != 0 ? 0 : program->slot_count;
+    for (; slot < program->slot_count; ++slot) {
+        const struct program_range *window = &program->slots[slot].window;
+        if (window->buffer == range->buffer && range->offset >= window->offset &&
+            range->offset + range->length <= window->offset + window->length)
+            break;
+    }
+    return slot;
+}
+
 /** A range of `length` bytes at a multiple of `align`, in any buffer (one that is written: not the
  *  constant one). */
 static struct program_range random_range(uint64_t *random, uint32_t length, uint32_t align,
@@ -22,6 +35,17 @@ static struct program_range random_range(uint64_t *random, uint32_t length, uint
     if (places > 100 && segue_test_random_below(random, 4))
         places = 100;
     return (struct program_range){buffer, segue_test_random_below(random, places) * align, length};
+}
+
+/** Makes the ranges of a work op short and spreads them over the large buffer. */
+static void spread(struct program_op *op, uint64_t *random)
+{
+    uint32_t length = (1 + segue_test_random_below(random, 3)) * 4;
+    for (uint32_t i = 0; i < program_range_count(op); ++i) {
+        // Places do not overlap, so that no op can touch one range of its own with another.
+        uint32_t place = segue_test_random_below(random, 400) * 3 + i;
+        op->ranges[i] = (struct program_range){PROGRAM_LARGE_BUFFER, place * 16, length};
+    }
 }
 
 /** Lengths are short, sometimes 0, seldom long enough for the driver's own copies and fills. */
@@ -41,7 +65,7 @@ static void random_transfer(struct program_op *op, uint64_t *random)
     switch (op->kind) {
     case OP_FILL:
         op->b = 1u << segue_test_random_below(random, 3);
-        length += op->b * segue_test_random_below(random, 3);
+        length += op->b * segue_test_random_below(random, 4);
         op->ranges[0] = random_range(random, length, op->b, true);
         op->a = (uint32_t)segue_test_random(random);
         break;
@@ -77,13 +101,15 @@ static void random_dispatch(struct program_op *op, uint64_t *random)
     op->b = segue_test_random_below(random, 1000);
 }
 
-static struct program_op random_work(uint64_t *random)
+static struct program_op random_work(uint64_t *random, enum program_style style)
 {
     struct program_op op = {.kind = segue_test_random_below(random, OP_LAST_WORK + 1)};
     if (op.kind <= OP_COPY)
         random_transfer(&op, random);
     else
         random_dispatch(&op, random);
+    if (style == PROGRAM_WIDE)
+        spread(&op, random);
     for (int i = 0; i < 3; ++i)
         op.naming[i] = (uint8_t)segue_test_random_below(random, 3);
     return op;
@@ -139,7 +165,7 @@ static void append_ordered(struct program *program, const struct program_op *wor
             return;
         program->op_count--;
         struct program_op barrier = {.kind = OP_BARRIER};
-        if (style == PROGRAM_ALL_BARRIERS && attempt < 3)
+        if (style != PROGRAM_FULL_BARRIERS && attempt < 3)
             barrier = random_barrier(program, first, random);
         if (barrier.kind == OP_WAIT && !wait_is_signalled(program, barrier.a))
             continue;
@@ -210,12 +236,12 @@ void program_generate(struct program *program, uint64_t seed, enum program_style
     program->seed = seed;
     uint64_t random = seed * 77 + 5;
     uint32_t depth = 0;
-    uint32_t work_count = 5 + segue_test_random_below(&random, 60);
+    uint32_t work_count = style == PROGRAM_WIDE ? 100 : 5 + segue_test_random_below(&random, 60);
     // Room for what append_ordered adds and for closing groups.
     for (uint32_t i = 0; i < work_count && program->op_count + depth < PROGRAM_MAX_OPS - 40; ++i) {
         if (style == PROGRAM_ALL_BARRIERS)
             append_decoration(program, &random, &depth);
-        struct program_op work = random_work(&random);
+        struct program_op work = random_work(&random, style);
         append_ordered(program, &work, &random, style);
     }
     for (; depth > 0; --depth)

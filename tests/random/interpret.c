@@ -5,10 +5,26 @@
 
 #include <inttypes.h>
 
-void program_initial(const struct program *program, uint32_t buffer, uint32_t *words)
+struct segue_content program_content(uint32_t buffer)
 {
-    for (uint32_t i = 0; i < program_buffer_words(buffer); ++i)
-        words[i] = segue_test_word(program->seed * PROGRAM_BUFFERS + buffer, i);
+    return (struct segue_content){.kind = SEGUE_CONTENT_UNIFORM,
+                                  .dtype = SEGUE_DTYPE_U32,
+                                  .seed = buffer + 1,
+                                  .a = 0,
+                                  .b = 0x1p32};
+}
+
+const uint32_t *program_initial(uint32_t buffer)
+{
+    static uint32_t words[PROGRAM_BUFFERS][PROGRAM_LARGE_WORDS];
+    static bool generated[PROGRAM_BUFFERS];
+    if (!generated[buffer]) {
+        const struct segue_content content = program_content(buffer);
+        CHECK_OK(segue_content_generate(
+            &content, 0, program_buffer_words(buffer) * sizeof(uint32_t), words[buffer]));
+        generated[buffer] = true;
+    }
+    return words[buffer];
 }
 
 void program_update_data(const struct program_op *op, unsigned char *bytes)

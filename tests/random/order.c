@@ -122,7 +122,7 @@ static void add_ordered(const struct program *program, uint32_t middle, uint32_t
     }
 }
 
-static bool conflicts(const struct program_op *first, const struct program_op *second)
+bool program_conflicts(const struct program_op *first, const struct program_op *second)
 {
     for (uint32_t i = 0; i < program_range_count(first); ++i) {
         for (uint32_t k = 0; k < program_range_count(second); ++k) {
@@ -152,7 +152,7 @@ bool program_order_op(struct program *program, uint32_t later, bool generous, ui
     }
     for (uint32_t first = 0; first < later; ++first) {
         if (is_work(&program->ops[first]) && !before[first] &&
-            conflicts(&program->ops[first], &program->ops[later])) {
+            program_conflicts(&program->ops[first], &program->ops[later])) {
             *out_first = first;
             return true;
         }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "play.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 
-segue_status play_init(struct play *play, segue_device *device, segue_executable *kernels,
-                       const struct program *program)
+segue_status play_init(struct play *play, segue_device *device, segue_executable *kernels)
 {
     memset(play, 0, sizeof(*play));
     play->device = device;
@@ -12,7 +11,6 @@ segue_status play_init(struct play *play, segue_device *device, segue_executable
     segue_status status = segue_queue_create(device, NULL, &play->queue);
     for (uint32_t i = 0; i < PROGRAM_EVENTS && status == SEGUE_OK; ++i)
         status = segue_event_create(device, &play->events[i]);
-    static uint32_t words[PROGRAM_LARGE_WORDS];
     for (uint32_t i = 0; i < PROGRAM_BUFFERS && status == SEGUE_OK; ++i) {
         const struct segue_buffer_params params = {
             .size_bytes = program_buffer_words(i) * 4,
@@ -21,10 +19,16 @@ segue_status play_init(struct play *play, segue_device *device, segue_executable
                                                        : SEGUE_MEMORY_DEVICE,
         };
         status = segue_buffer_create(device, &params, &play->buffers[i]);
-        program_initial(program, i, words);
-        if (status == SEGUE_OK)
-            status = segue_buffer_write(play->buffers[i], 0, words, params.size_bytes);
     }
+    return status == SEGUE_OK ? play_restore(play) : status;
+}
+
+segue_status play_restore(struct play *play)
+{
+    segue_status status = SEGUE_OK;
+    for (uint32_t i = 0; i < PROGRAM_BUFFERS && status == SEGUE_OK; ++i)
+        status = segue_buffer_write(play->buffers[i], 0, program_initial(i),
+                                    program_buffer_words(i) * sizeof(uint32_t));
     return status;
 }
 
@@ -49,7 +53,8 @@ static segue_status name_range(struct play *play, const struct program *program,
     *out_ref = (struct segue_buffer_ref){.buffer = play->buffers[range->buffer],
                                          .offset_bytes = range->offset,
                                          .length_bytes = range->length};
-    if (naming == 1) {
+    // There are no empty views.
+    if (naming == 1 && range->length != 0) {
         uint32_t start = range->offset / 8 * 4;
         segue_status status =
             segue_buffer_create_view(play->buffers[range->buffer], start,
@@ -58,15 +63,11 @@ static segue_status name_range(struct play *play, const struct program *program,
         out_ref->offset_bytes = range->offset - start;
         return status;
     }
-    for (uint32_t i = 0; i < program->slot_count && naming == 2; ++i) {
-        const struct program_range *window = &program->slots[i].window;
-        if (window->buffer != range->buffer || range->offset < window->offset ||
-            range->length == 0 || range->offset + range->length > window->offset + window->length)
-            continue;
+    uint32_t slot = program_slot_of(program, range, naming);
+    if (slot != program->slot_count) {
         out_ref->buffer = NULL;
-        out_ref->slot = i;
-        out_ref->offset_bytes = range->offset - window->offset;
-        break;
+        out_ref->slot = slot;
+        out_ref->offset_bytes = range->offset - program->slots[slot].window.offset;
     }
     return SEGUE_OK;
 }
@@ -173,13 +174,14 @@ static segue_status record_ops(struct play *play, const struct program *program,
 }
 
 static segue_status begin(struct play *play, const struct program *program,
-                          const struct play_configuration *configuration,
+                          const struct play_configuration *configuration, const char *label,
                           segue_command_buffer **out_commands)
 {
     const struct segue_command_buffer_params params = {
         .mode = configuration->mode,
         .order_seed = configuration->order_seed,
         .slot_count = program->slot_count,
+        .label = label,
     };
     segue_status status = segue_command_buffer_create(play->device, &params, out_commands);
     return status == SEGUE_OK ? segue_command_buffer_begin(*out_commands) : status;
@@ -191,7 +193,7 @@ static segue_status record_secondary(struct play *play, const struct program *pr
 {
     if (program->secondary_first == program->secondary_end)
         return SEGUE_OK;
-    segue_status status = begin(play, program, configuration, &play->secondary);
+    segue_status status = begin(play, program, configuration, "secondary", &play->secondary);
     if (status == SEGUE_OK)
         status = record_ops(play, program, play->secondary, program->secondary_first,
                             program->secondary_end);
@@ -209,7 +211,7 @@ static segue_status record_secondary(struct play *play, const struct program *pr
 segue_status play_record(struct play *play, const struct program *program,
                          const struct play_configuration *configuration)
 {
-    segue_status status = begin(play, program, configuration, &play->commands);
+    segue_status status = begin(play, program, configuration, PLAY_PRIMARY_LABEL, &play->commands);
     if (status == SEGUE_OK)
         status = record_ops(play, program, play->commands, 0, program->secondary_first);
     if (status == SEGUE_OK)
@@ -220,41 +222,48 @@ segue_status play_record(struct play *play, const struct program *program,
     return status == SEGUE_OK ? segue_command_buffer_end(play->commands) : status;
 }
 
-segue_status play_run(struct play *play, const struct program *program, uint32_t times)
+const struct segue_submission *play_submission(struct play *play, const struct program *program)
 {
-    struct segue_buffer_ref table[PROGRAM_MAX_SLOTS];
     for (uint32_t i = 0; i < program->slot_count; ++i) {
         const struct program_range *window = &program->slots[i].window;
-        table[i] = (struct segue_buffer_ref){.buffer = play->buffers[window->buffer],
-                                             .offset_bytes = window->offset,
-                                             .length_bytes = window->length};
+        play->table[i] = (struct segue_buffer_ref){.buffer = play->buffers[window->buffer],
+                                                   .offset_bytes = window->offset,
+                                                   .length_bytes = window->length};
     }
-    const struct segue_execution execution = {play->commands, program->slot_count ? table : NULL,
-                                              program->slot_count};
-    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    play->execution = (struct segue_execution){
+        play->commands, program->slot_count ? play->table : NULL, program->slot_count};
+    play->submission =
+        (struct segue_submission){.executions = &play->execution, .execution_count = 1};
+    return &play->submission;
+}
+
+segue_status play_run(struct play *play, const struct program *program, uint32_t times)
+{
     segue_status status = SEGUE_OK;
     for (uint32_t i = 0; i < times && status == SEGUE_OK; ++i)
-        status = segue_queue_submit(play->queue, &submission);
+        status = segue_queue_submit(play->queue, play_submission(play, program));
     return status == SEGUE_OK ? segue_queue_wait_idle(play->queue) : status;
 }
 
-segue_status play_compare(struct play *play, uint32_t *const *expected, bool print, bool *out_equal)
+segue_status play_compare(struct play *play, uint32_t *const *expected, bool *out_equal,
+                          char *out_text, size_t capacity_bytes)
 {
     static uint32_t actual[PROGRAM_LARGE_WORDS];
     *out_equal = true;
-    for (uint32_t b = 0; b < PROGRAM_BUFFERS; ++b) {
+    for (uint32_t b = 0; b < PROGRAM_BUFFERS && *out_equal; ++b) {
         uint32_t words = program_buffer_words(b);
         segue_status status = segue_buffer_read(play->buffers[b], 0, actual, words * 4);
         if (status != SEGUE_OK)
             return status;
-        for (uint32_t i = 0; i < words && *out_equal; ++i) {
-            if (actual[i] == expected[b][i])
-                continue;
-            *out_equal = false;
-            if (print)
-                print_message("buffer %u, word %u: 0x%08x, expected 0x%08x\n", (unsigned)b,
-                              (unsigned)i, (unsigned)actual[i], (unsigned)expected[b][i]);
-        }
+        if (memcmp(actual, expected[b], words * 4) == 0)
+            continue;
+        *out_equal = false;
+        uint32_t i = 0;
+        while (actual[i] == expected[b][i])
+            ++i;
+        (void)snprintf(out_text, capacity_bytes,
+                       "wrong result: buffer %u, word %u is 0x%08x, expected 0x%08x", (unsigned)b,
+                       (unsigned)i, (unsigned)actual[i], (unsigned)expected[b][i]);
     }
     return SEGUE_OK;
 }

@@ -9,6 +9,9 @@
 #include "program.h"
 #include "test.h"
 
+/** Label of the command buffer that is submitted. */
+#define PLAY_PRIMARY_LABEL "program"
+
 /** A program's objects on a device. */
 struct play {
     segue_device *device;
@@ -18,6 +21,10 @@ struct play {
     segue_event *events[PROGRAM_EVENTS];
     segue_command_buffer *commands;
     segue_command_buffer *secondary;
+    /** What play_submission fills in. */
+    struct segue_buffer_ref table[PROGRAM_MAX_SLOTS];
+    struct segue_execution execution;
+    struct segue_submission submission;
 };
 
 /** One way to run it. */
@@ -28,16 +35,19 @@ struct play_configuration {
 
 /** Creates buffers with their content, and events. The first failure is returned; play_finish is to
  *  be called in any case. */
-segue_status play_init(struct play *play, segue_device *device, segue_executable *kernels,
-                       const struct program *program);
+segue_status play_init(struct play *play, segue_device *device, segue_executable *kernels);
+/** Gives all buffers their initial content again. */
+segue_status play_restore(struct play *play);
 /** Records and ends. */
 segue_status play_record(struct play *play, const struct program *program,
                          const struct play_configuration *configuration);
+/** What to submit, once recorded; valid as long as `play`. */
+const struct segue_submission *play_submission(struct play *play, const struct program *program);
 /** Submits so many times, then waits. */
 segue_status play_run(struct play *play, const struct program *program, uint32_t times);
-/** Compares all buffers; prints the first difference if asked to. */
-segue_status play_compare(struct play *play, uint32_t *const *expected, bool print,
-                          bool *out_equal);
+/** Compares all buffers; says where the first difference is. */
+segue_status play_compare(struct play *play, uint32_t *const *expected, bool *out_equal,
+                          char *out_text, size_t capacity_bytes);
 void play_finish(struct play *play);
 
 #endif // SEGUE_TEST_PLAY_H

@@ -7,6 +7,8 @@
 #ifndef SEGUE_TEST_PROGRAM_H
 #define SEGUE_TEST_PROGRAM_H
 
+#include <segue/trace.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -91,6 +93,8 @@ struct program {
 enum program_style {
     PROGRAM_ALL_BARRIERS,
     PROGRAM_FULL_BARRIERS,
+    /** Many short commands between barriers, so that joins are needed. */
+    PROGRAM_WIDE,
 };
 
 /** A program without hazards. */
@@ -112,13 +116,20 @@ bool program_ranges_overlap(const struct program_range *a, const struct program_
  */
 bool program_order_op(struct program *program, uint32_t later, bool generous, uint32_t *out_first);
 
+/** Whether two work ops touch the same bytes and one of them writes these. */
+bool program_conflicts(const struct program_op *first, const struct program_op *second);
+
 /** The first two ops that conflict without an order; false if there are none. */
 bool program_find_hazard(struct program *program, bool generous, uint32_t *out_first,
                          uint32_t *out_second);
 
 uint32_t program_buffer_words(uint32_t buffer);
-/** Fills in a buffer's initial content. */
-void program_initial(const struct program *program, uint32_t buffer, uint32_t *words);
+/** A buffer's initial content, the same in every program; as traces describe it, and its words. */
+struct segue_content program_content(uint32_t buffer);
+const uint32_t *program_initial(uint32_t buffer);
+/** The slot that a range is named by, slot_count if it is named otherwise. */
+uint32_t program_slot_of(const struct program *program, const struct program_range *range,
+                         uint8_t naming);
 /** The data of an UPDATE. */
 void program_update_data(const struct program_op *op, unsigned char *bytes);
 /** Runs the program once, in recorded order. */
