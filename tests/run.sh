@@ -19,6 +19,9 @@ esac
 third_party/install.sh tests
 export_nvrtc
 jobs=$(nproc)
+# Warnings of compilers that we have not met yet stop CI, not a user.
+warnings=
+[ -n "${CI:-}" ] || warnings=-DSEGUE_WERROR=OFF
 mkdir -p build
 summary=$root/build/test-summary.txt
 : >"$summary"
@@ -30,7 +33,8 @@ run_preset() {
   target=$2
   shift 2
   echo "== $preset: build"
-  cmake --preset "$preset" >"build/$preset.log" 2>&1 || {
+  # shellcheck disable=SC2086
+  cmake --preset "$preset" $warnings >"build/$preset.log" 2>&1 || {
     cat "build/$preset.log"
     exit 1
   }

@@ -281,20 +281,228 @@ static void bad_arguments(void **state)
                    SEGUE_OUT_OF_RANGE);
 }
 
-int segue_conformance_barrier(void)
+static void ten_thousand_in_one_scope(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(chain),
-        segue_test_case(leading_doubled_and_trailing),
-        segue_test_case(nothing_but_barriers),
-        segue_test_case(write_after_read_and_write_after_write),
-        segue_test_case(masks_that_do_not_match_order_nothing),
-        segue_test_case(buffer_barrier_orders_its_range),
-        segue_test_case(ranges_are_compared_as_memory),
-        segue_test_case(several_items_in_one_barrier),
-        segue_test_case(wide_scopes),
-        segue_test_case(independent_chains),
-        segue_test_case(bad_arguments),
-    };
-    return cmocka_run_group_tests_name("barrier", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    enum { COUNT = 10000 };
+    segue_buffer *data = segue_test_zeros(test, COUNT);
+    segue_buffer *sum = segue_test_zeros(test, COUNT);
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t i = 0; i < COUNT; ++i)
+        CHECK_OK(segue_cmd_fill(commands, segue_test_ref(data, i * 4, 4), i + 1, 4));
+    segue_test_barrier(commands);
+    segue_test_dispatch_add(test, commands, segue_test_whole(data), segue_test_whole(data),
+                            segue_test_whole(sum), COUNT);
+    segue_test_run(test, commands);
+    assert_true(count_nodes(test, commands) >= COUNT + 1);
+    static uint32_t expected[COUNT];
+    for (uint32_t i = 0; i < COUNT; ++i)
+        expected[i] = 2 * (i + 1);
+    segue_test_expect(sum, 0, expected, COUNT);
 }
+
+/** A command of each kind of access to the same memory. */
+enum toucher { COPY_FROM, FILL, DISPATCH_READING, DISPATCH_WRITING, TOUCHER_COUNT };
+
+static void touch(struct segue_test *test, segue_command_buffer *commands, enum toucher toucher,
+                  segue_buffer *data, segue_buffer *out, uint32_t value)
+{
+    switch (toucher) {
+    case COPY_FROM:
+        CHECK_OK(segue_cmd_copy(commands, segue_test_whole(data), segue_test_whole(out)));
+        break;
+    case FILL:
+        CHECK_OK(segue_cmd_fill(commands, segue_test_whole(data), value, 4));
+        break;
+    case DISPATCH_READING:
+        segue_test_dispatch_add(test, commands, segue_test_whole(data), segue_test_whole(data),
+                                segue_test_whole(out), 16);
+        break;
+    default:
+        segue_test_dispatch_slow(test, commands, segue_test_whole(data), 16, 3, value);
+        break;
+    }
+}
+
+/** What `data` and `out` hold after one of them, word 0. */
+static void touch_words(enum toucher toucher, uint32_t *data, uint32_t *out, uint32_t value)
+{
+    if (toucher == COPY_FROM)
+        *out = *data;
+    else if (toucher == FILL)
+        *data = value;
+    else if (toucher == DISPATCH_READING)
+        *out = 2 * *data;
+    else
+        *data = *data * 3 + value;
+}
+
+/** Runs first, a barrier of these masks, second; with two orders of them the results differ. */
+static void run_pair(struct segue_test *test, enum toucher first, enum toucher second,
+                     uint32_t source, uint32_t target)
+{
+    segue_buffer *data = segue_test_words(test, 16, 1);
+    segue_buffer *outs[] = {segue_test_zeros(test, 16), segue_test_zeros(test, 16)};
+    segue_command_buffer *commands = segue_test_begin(test);
+    touch(test, commands, first, data, outs[0], 7);
+    segue_test_memory_barrier(commands, source, target);
+    touch(test, commands, second, data, outs[1], 9);
+    segue_test_run(test, commands);
+    uint32_t words[3] = {segue_test_word(1, 0)};
+    touch_words(first, &words[0], &words[1], 7);
+    touch_words(second, &words[0], &words[2], 9);
+    segue_test_expect(data, 0, &words[0], 1);
+    segue_test_expect(outs[0], 0, &words[1], 1);
+    segue_test_expect(outs[1], 0, &words[2], 1);
+}
+
+/** Such a barrier does not order the two. */
+static void refuse_pair(struct segue_test *test, enum toucher first, enum toucher second,
+                        uint32_t source, uint32_t target)
+{
+    segue_buffer *data = segue_test_words(test, 16, 1);
+    segue_buffer *outs[] = {segue_test_zeros(test, 16), segue_test_zeros(test, 16)};
+    segue_command_buffer *commands = segue_test_begin(test);
+    touch(test, commands, first, data, outs[0], 7);
+    segue_test_memory_barrier(commands, source, target);
+    touch(test, commands, second, data, outs[1], 9);
+    CHECK_ERROR(segue_command_buffer_end(commands), SEGUE_HAZARD, "command 2");
+}
+
+static void each_mask_orders_its_own_kind(void **state)
+{
+    struct segue_test *test = *state;
+    /** What is looked at, and all that the command does. */
+    static const struct {
+        uint32_t kind, all;
+    } kinds[TOUCHER_COUNT] = {
+        {SEGUE_ACCESS_MASK_TRANSFER_READ,
+         SEGUE_ACCESS_MASK_TRANSFER_READ | SEGUE_ACCESS_MASK_TRANSFER_WRITE},
+        {SEGUE_ACCESS_MASK_TRANSFER_WRITE, SEGUE_ACCESS_MASK_TRANSFER_WRITE},
+        {SEGUE_ACCESS_MASK_DISPATCH_READ,
+         SEGUE_ACCESS_MASK_DISPATCH_READ | SEGUE_ACCESS_MASK_DISPATCH_WRITE},
+        {SEGUE_ACCESS_MASK_DISPATCH_WRITE,
+         SEGUE_ACCESS_MASK_DISPATCH_READ | SEGUE_ACCESS_MASK_DISPATCH_WRITE},
+    };
+    for (uint32_t pair = 0; pair < TOUCHER_COUNT * TOUCHER_COUNT; ++pair) {
+        enum toucher first = (enum toucher)(pair / TOUCHER_COUNT);
+        enum toucher second = (enum toucher)(pair % TOUCHER_COUNT);
+        run_pair(test, first, second, kinds[first].kind, kinds[second].kind);
+        // Two that only read need no order.
+        if ((first == COPY_FROM || first == DISPATCH_READING) &&
+            (second == COPY_FROM || second == DISPATCH_READING))
+            continue;
+        refuse_pair(test, first, second, SEGUE_ACCESS_MASK_ALL & ~kinds[first].all,
+                    SEGUE_ACCESS_MASK_ALL);
+        refuse_pair(test, first, second, SEGUE_ACCESS_MASK_ALL,
+                    SEGUE_ACCESS_MASK_ALL & ~kinds[second].all);
+    }
+}
+
+static void write_after_read(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 64 };
+    // The reader is slow: a writer that overtakes it shows.
+    segue_buffer *data = segue_test_words(test, COUNT, 1);
+    segue_buffer *out = segue_test_words(test, COUNT, 2);
+    segue_command_buffer *commands = segue_test_begin(test);
+    segue_test_dispatch_slow(test, commands, segue_test_whole(out), COUNT, 1, 0);
+    segue_test_barrier(commands);
+    segue_test_dispatch_mix(test, commands, segue_test_whole(data), segue_test_whole(out), COUNT,
+                            0);
+    segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_DISPATCH_READ,
+                              SEGUE_ACCESS_MASK_TRANSFER_WRITE, segue_test_whole(data));
+    CHECK_OK(segue_cmd_fill(commands, segue_test_whole(data), 5, 4));
+    segue_test_run(test, commands);
+    for (uint32_t i = 0; i < COUNT; ++i)
+        segue_test_expect_all(out, i, 1, segue_test_word(2, i) * 31 + segue_test_word(1, i));
+    segue_test_expect_all(data, 0, COUNT, 5);
+}
+
+static void write_after_write(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 64 };
+    segue_buffer *data = segue_test_words(test, COUNT, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t k = 0; k < 10; ++k) {
+        segue_test_dispatch_slow(test, commands, segue_test_whole(data), COUNT, 1, k);
+        segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_DISPATCH_WRITE,
+                                  SEGUE_ACCESS_MASK_TRANSFER_WRITE, segue_test_whole(data));
+        CHECK_OK(segue_cmd_fill(commands, segue_test_whole(data), 100 + k, 4));
+        segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_TRANSFER_WRITE,
+                                  SEGUE_ACCESS_MASK_DISPATCH_WRITE, segue_test_whole(data));
+    }
+    segue_test_run(test, commands);
+    segue_test_expect_all(data, 0, COUNT, 109);
+}
+
+static void reaches_back_over_unrelated_commands(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 16, OTHERS = 20 };
+    segue_buffer *data = segue_test_words(test, COUNT, 1);
+    segue_buffer *others = segue_test_zeros(test, OTHERS);
+    segue_command_buffer *commands = segue_test_begin(test);
+    // Neither the first of its scope nor the last is what the reader depends on.
+    CHECK_OK(segue_cmd_fill(commands, segue_test_ref(others, 0, 4), 1, 4));
+    segue_test_dispatch_slow(test, commands, segue_test_whole(data), COUNT, 2, 1);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_ref(others, 4, 4), 2, 4));
+    for (uint32_t i = 2; i < OTHERS; ++i) {
+        segue_test_barrier(commands);
+        CHECK_OK(segue_cmd_fill(commands, segue_test_ref(others, i * 4, 4), i + 1, 4));
+    }
+    segue_test_dispatch_scale(test, commands, segue_test_whole(data), COUNT, 3, 7);
+    segue_test_run(test, commands);
+    for (uint32_t i = 0; i < COUNT; ++i)
+        segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 3 + 7);
+    for (uint32_t i = 0; i < OTHERS; ++i)
+        segue_test_expect_all(others, i, 1, i + 1);
+}
+
+static void many_partial_barriers(void **state)
+{
+    struct segue_test *test = *state;
+    enum { CHAINS = 40, STEPS = 3 };
+    segue_buffer *data = segue_test_words(test, CHAINS, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    // More of them at once than are told apart.
+    for (uint32_t step = 0; step < STEPS; ++step) {
+        for (uint32_t c = 0; c < CHAINS; ++c) {
+            segue_test_dispatch_scale(test, commands, segue_test_ref(data, c * 4, 4), 1, 3, step);
+            segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_ALL, SEGUE_ACCESS_MASK_ALL,
+                                      segue_test_ref(data, c * 4, 4));
+        }
+    }
+    segue_test_run(test, commands);
+    for (uint32_t c = 0; c < CHAINS; ++c) {
+        uint32_t word = segue_test_word(1, c);
+        for (uint32_t step = 0; step < STEPS; ++step)
+            word = word * 3 + step;
+        segue_test_expect_all(data, c, 1, word);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(chain),
+    segue_test_case(leading_doubled_and_trailing),
+    segue_test_case(nothing_but_barriers),
+    segue_test_case(write_after_read_and_write_after_write),
+    segue_test_case(masks_that_do_not_match_order_nothing),
+    segue_test_case(buffer_barrier_orders_its_range),
+    segue_test_case(ranges_are_compared_as_memory),
+    segue_test_case(several_items_in_one_barrier),
+    segue_test_case(wide_scopes),
+    segue_test_case(independent_chains),
+    segue_test_case(bad_arguments),
+    segue_test_case(ten_thousand_in_one_scope),
+    segue_test_case(each_mask_orders_its_own_kind),
+    segue_test_case(write_after_read),
+    segue_test_case(write_after_write),
+    segue_test_case(reaches_back_over_unrelated_commands),
+    segue_test_case(many_partial_barriers),
+};
+
+const struct segue_conformance_area segue_conformance_barrier = {"barrier", tests,
+                                                                 sizeof(tests) / sizeof(tests[0])};

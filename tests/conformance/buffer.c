@@ -171,16 +171,15 @@ static void memory_stats(void **state)
     assert_int_equal(stats.device.current_bytes - before.device.current_bytes, 0);
 }
 
-int segue_conformance_buffer(void)
-{
-    const struct CMUnitTest tests[] = {
-        segue_test_case(write_and_read_all_memories),
-        segue_test_case(read_and_write_ranges),
-        segue_test_case(info),
-        segue_test_case(views),
-        segue_test_case(map),
-        segue_test_case(bad_arguments),
-        segue_test_case(memory_stats),
-    };
-    return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    segue_test_case(write_and_read_all_memories),
+    segue_test_case(read_and_write_ranges),
+    segue_test_case(info),
+    segue_test_case(views),
+    segue_test_case(map),
+    segue_test_case(bad_arguments),
+    segue_test_case(memory_stats),
+};
+
+const struct segue_conformance_area segue_conformance_buffer = {"buffer", tests,
+                                                                sizeof(tests) / sizeof(tests[0])};

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file conformance.h
- * What every device and both modes must do. One area a file; each area runs its tests and returns
- * how many failed.
+ * What every device and both modes must do: areas of tests, one a file.
  */
 #ifndef SEGUE_TEST_CONFORMANCE_H
 #define SEGUE_TEST_CONFORMANCE_H
 
-int segue_conformance_barrier(void);
-int segue_conformance_buffer(void);
-int segue_conformance_copy(void);
-int segue_conformance_device(void);
-int segue_conformance_dispatch(void);
-int segue_conformance_event(void);
-int segue_conformance_executable(void);
-int segue_conformance_failure(void);
-int segue_conformance_fill(void);
-int segue_conformance_group(void);
-int segue_conformance_queue(void);
-int segue_conformance_reuse(void);
-int segue_conformance_secondary(void);
-int segue_conformance_semaphore(void);
-int segue_conformance_slots(void);
-int segue_conformance_threads(void);
-int segue_conformance_update(void);
+#include "test.h"
+
+/** The tests of one area. A test's name in the lists is "area.test". */
+struct segue_conformance_area {
+    const char *name;
+    const struct CMUnitTest *tests;
+    size_t test_count;
+};
+
+extern const struct segue_conformance_area *const segue_conformance_areas[];
+extern const size_t segue_conformance_area_count;
+
+/** NULL if there is no such area. */
+const struct segue_conformance_area *segue_conformance_find(const char *name);
 
 #endif // SEGUE_TEST_CONFORMANCE_H

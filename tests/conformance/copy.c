@@ -184,13 +184,38 @@ static void bad_arguments(void **state)
                    SEGUE_INVALID_ACCESS, "");
 }
 
-int segue_conformance_copy(void)
+static void a_chain_of_transfers(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(between_all_memories),    segue_test_case(every_alignment),
-        segue_test_case(within_one_buffer),       segue_test_case(lengths_are_inferred),
-        segue_test_case(nothing_for_length_zero), segue_test_case(overlap),
-        segue_test_case(bad_arguments),
-    };
-    return cmocka_run_group_tests_name("copy", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    segue_buffer *buffers[4];
+    for (uint32_t i = 0; i < 4; ++i)
+        buffers[i] = buffer_in(test, i % 2 ? SEGUE_MEMORY_HOST_VISIBLE : SEGUE_MEMORY_DEVICE, 64);
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_whole(buffers[0]), 0x01020304, 4));
+    segue_test_barrier(commands);
+    CHECK_OK(segue_cmd_update(commands, segue_test_ref(buffers[0], 20, 3), "abc"));
+    for (uint32_t i = 0; i < 3; ++i) {
+        segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_TRANSFER_WRITE,
+                                  SEGUE_ACCESS_MASK_TRANSFER_READ, segue_test_whole(buffers[i]));
+        CHECK_OK(segue_cmd_copy(commands, segue_test_whole(buffers[i]),
+                                segue_test_whole(buffers[i + 1])));
+    }
+    segue_test_run(test, commands);
+    unsigned char expected[64];
+    for (uint32_t i = 0; i < 64; ++i)
+        expected[i] = (unsigned char)(4 - i % 4);
+    memcpy(expected + 20, "abc", 3);
+    unsigned char actual[64];
+    CHECK_OK(segue_buffer_read(buffers[3], 0, actual, sizeof(actual)));
+    assert_memory_equal(actual, expected, sizeof(actual));
 }
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(between_all_memories),    segue_test_case(every_alignment),
+    segue_test_case(within_one_buffer),       segue_test_case(lengths_are_inferred),
+    segue_test_case(nothing_for_length_zero), segue_test_case(overlap),
+    segue_test_case(bad_arguments),           segue_test_case(a_chain_of_transfers),
+};
+
+const struct segue_conformance_area segue_conformance_copy = {"copy", tests,
+                                                              sizeof(tests) / sizeof(tests[0])};

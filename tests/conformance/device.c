@@ -55,15 +55,11 @@ static void what_is_missing_is_named(void **state)
 
 static void automatic(void **state)
 {
-    (void)state;
-    segue_device *device = NULL;
+    struct segue_test *test = *state;
     const struct segue_device_params no_cuda = {.libcuda_path = "/nowhere/libcuda.so.1"};
-    CHECK_OK(segue_device_open("auto", &no_cuda, &device));
     struct segue_device_info info;
-    segue_device_get_info(device, &info);
-    bool soft = info.is_soft && strncmp(info.uri, "soft://", 7) == 0;
-    segue_device_destroy(device);
-    assert_true(soft);
+    segue_device_get_info(segue_test_device(test, "auto", &no_cuda), &info);
+    assert_true(info.is_soft && strncmp(info.uri, "soft://", 7) == 0);
 }
 
 static void info(void **state)
@@ -89,36 +85,27 @@ static void info(void **state)
 static void two_devices(void **state)
 {
     struct segue_test *test = *state;
-    segue_device *second = NULL;
-    CHECK_OK(segue_device_open(segue_test_device_uri(), NULL, &second));
-    segue_buffer *buffer = NULL;
-    CHECK_OK(segue_buffer_create(second, &(struct segue_buffer_params){.size_bytes = 64}, &buffer));
+    segue_device *second = segue_test_device(test, segue_test_device_uri(), NULL);
+    segue_buffer *buffer =
+        segue_test_buffer_on(test, second, &(struct segue_buffer_params){.size_bytes = 64});
     segue_command_buffer *commands = segue_test_begin(test);
-    segue_status foreign = segue_cmd_fill(commands, segue_test_whole(buffer), 0, 4);
+    CHECK_STATUS(segue_cmd_fill(commands, segue_test_whole(buffer), 0, 4), SEGUE_INVALID_ARGUMENT);
     uint32_t word = 0x1234;
-    segue_status written = segue_buffer_write(buffer, 0, &word, 4);
+    CHECK_OK(segue_buffer_write(buffer, 0, &word, 4));
     word = 0;
-    segue_status read = segue_buffer_read(buffer, 0, &word, 4);
-    segue_buffer_destroy(buffer);
-    segue_device_destroy(second);
-    CHECK_OK(written);
-    CHECK_OK(read);
+    CHECK_OK(segue_buffer_read(buffer, 0, &word, 4));
     assert_int_equal(word, 0x1234);
-    CHECK_STATUS(foreign, SEGUE_INVALID_ARGUMENT);
 }
 
 static void outlived_by_its_objects(void **state)
 {
-    (void)state;
-    segue_device *device = NULL;
-    CHECK_OK(segue_device_open(segue_test_device_uri(), NULL, &device));
-    segue_buffer *buffer = NULL;
-    CHECK_OK(segue_buffer_create(device, &(struct segue_buffer_params){.size_bytes = 64}, &buffer));
-    segue_device_destroy(device);
+    struct segue_test *test = *state;
+    segue_device *device = segue_test_device(test, segue_test_device_uri(), NULL);
+    segue_buffer *buffer =
+        segue_test_buffer_on(test, device, &(struct segue_buffer_params){.size_bytes = 64});
+    segue_test_destroy(test, device);
     uint32_t word = 5;
-    segue_status status = segue_buffer_write(buffer, 0, &word, 4);
-    segue_buffer_destroy(buffer);
-    CHECK_OK(status);
+    CHECK_OK(segue_buffer_write(buffer, 0, &word, 4));
     segue_device_destroy(NULL);
 }
 
@@ -188,22 +175,20 @@ static void count_release(void *context, void *pointer, size_t size_bytes)
 
 static void allocator_is_used(void **state)
 {
-    (void)state;
-    struct counting counting = {0};
+    struct segue_test *test = *state;
+    // Outlives the device, even if the test ends early.
+    static struct counting counting;
+    counting = (struct counting){0};
     const struct segue_allocator allocator = {count_allocate, count_release, &counting};
-    const struct segue_device_params params = {.allocator = &allocator};
-    segue_device *device = NULL;
-    CHECK_OK(segue_device_open(segue_test_device_uri(), &params, &device));
+    segue_device *device = segue_test_device(
+        test, segue_test_device_uri(), &(struct segue_device_params){.allocator = &allocator});
     long with_device = counting.calls;
-    segue_buffer *buffer = NULL;
-    segue_status status = segue_buffer_create(
-        device, &(struct segue_buffer_params){.size_bytes = 64, .label = "x"}, &buffer);
-    long with_buffer = counting.calls;
-    segue_buffer_destroy(buffer);
-    segue_device_destroy(device);
-    CHECK_OK(status);
     assert_true(with_device > 0);
-    assert_true(with_buffer > with_device);
+    segue_buffer *buffer = segue_test_buffer_on(
+        test, device, &(struct segue_buffer_params){.size_bytes = 64, .label = "x"});
+    assert_true(counting.calls > with_device);
+    segue_test_destroy(test, buffer);
+    segue_test_destroy(test, device);
     assert_int_equal(counting.live, 0);
     // Sizes at release are those asked for.
     assert_int_equal(counting.bytes, 0);
@@ -217,18 +202,14 @@ static void count_errors(void *context, enum segue_log_level level, const char *
 
 static void failures_are_logged(void **state)
 {
-    (void)state;
-    int lines = 0;
+    struct segue_test *test = *state;
+    static int lines;
+    lines = 0;
     const struct segue_device_params params = {.log = count_errors, .log_context = &lines};
-    segue_device *device = NULL;
-    CHECK_OK(segue_device_open(segue_test_device_uri(), &params, &device));
-    segue_buffer *buffer = NULL;
-    CHECK_OK(segue_buffer_create(
-        device, &(struct segue_buffer_params){.size_bytes = 4, .label = "logged buffer"}, &buffer));
-    segue_status status = segue_buffer_write(buffer, 0, &lines, 5);
-    segue_buffer_destroy(buffer);
-    segue_device_destroy(device);
-    CHECK_STATUS(status, SEGUE_OUT_OF_RANGE);
+    segue_device *device = segue_test_device(test, segue_test_device_uri(), &params);
+    segue_buffer *buffer = segue_test_buffer_on(
+        test, device, &(struct segue_buffer_params){.size_bytes = 4, .label = "logged buffer"});
+    CHECK_STATUS(segue_buffer_write(buffer, 0, &lines, 5), SEGUE_OUT_OF_RANGE);
     assert_int_equal(lines, 1);
 }
 
@@ -241,15 +222,14 @@ static void names_of_statuses(void **state)
     assert_non_null(segue_status_name((segue_status)12345));
 }
 
-int segue_conformance_device(void)
-{
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_uris),          cmocka_unit_test(what_is_missing_is_named),
-        cmocka_unit_test(automatic),         segue_test_case(info),
-        segue_test_case(two_devices),        cmocka_unit_test(outlived_by_its_objects),
-        segue_test_case(last_error),         segue_test_case(wait_idle),
-        cmocka_unit_test(allocator_is_used), cmocka_unit_test(failures_are_logged),
-        cmocka_unit_test(names_of_statuses),
-    };
-    return cmocka_run_group_tests_name("device", tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    segue_test_case(bad_uris),          segue_test_case(what_is_missing_is_named),
+    segue_test_case(automatic),         segue_test_case(info),
+    segue_test_case(two_devices),       segue_test_case(outlived_by_its_objects),
+    segue_test_case(last_error),        segue_test_case(wait_idle),
+    segue_test_case(allocator_is_used), segue_test_case(failures_are_logged),
+    segue_test_case(names_of_statuses),
+};
+
+const struct segue_conformance_area segue_conformance_device = {"device", tests,
+                                                                sizeof(tests) / sizeof(tests[0])};

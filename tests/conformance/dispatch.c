@@ -142,10 +142,6 @@ static void shared_memory_beyond_48_kib(void **state)
 static void cluster(void **state)
 {
     struct segue_test *test = *state;
-    if (!test->info.supports_clusters) {
-        print_message("no clusters on this device\n");
-        skip();
-    }
     segue_buffer *out = segue_test_zeros(test, 8);
     const struct segue_buffer_ref binding = segue_test_whole(out);
     struct segue_dispatch dispatch = dispatch_of(test, SEGUE_TEST_CLUSTER, &binding, 1, NULL, 0);
@@ -164,10 +160,6 @@ static void cluster(void **state)
 static void cooperative(void **state)
 {
     struct segue_test *test = *state;
-    if (!test->info.supports_cooperative_launch) {
-        print_message("no cooperative launch on this device\n");
-        skip();
-    }
     segue_buffer *counter = segue_test_zeros(test, 1);
     segue_buffer *out = segue_test_zeros(test, 16);
     const struct segue_buffer_ref bindings[] = {segue_test_whole(counter), segue_test_whole(out)};
@@ -360,25 +352,44 @@ static void host_visible_bindings(void **state)
         assert_int_equal(words[i], 2 * i + 1);
 }
 
-int segue_conformance_dispatch(void)
+static void a_thousand_blocks(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(bindings_and_constants),
-        segue_test_case(constants_and_bindings_are_captured),
-        segue_test_case(constants_of_all_sizes),
-        segue_test_case(aligned_struct_constant),
-        segue_test_case(large_constant),
-        segue_test_case(shared_memory_beyond_48_kib),
-        segue_test_case(cluster),
-        segue_test_case(cooperative),
-        segue_test_case(opaque_is_ordered_with_everything),
-        segue_test_case(no_parameters),
-        segue_test_case(grid_and_block),
-        segue_test_case(empty_grid_does_nothing),
-        segue_test_case(binding_offsets),
-        segue_test_case(bad_shapes),
-        segue_test_case(bad_bindings),
-        segue_test_case(host_visible_bindings),
-    };
-    return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    enum { COUNT = 1024 * SEGUE_TEST_BLOCK_SIZE };
+    static uint32_t expected[COUNT];
+    segue_buffer *data = segue_test_words(test, COUNT, 1);
+    const uint32_t constants[] = {COUNT, 3, 1};
+    const struct segue_buffer_ref binding = segue_test_whole(data);
+    struct segue_dispatch dispatch =
+        dispatch_of(test, SEGUE_TEST_SCALE, &binding, 1, constants, sizeof(constants));
+    dispatch.grid[0] = 1024;
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_dispatch(commands, &dispatch));
+    segue_test_run(test, commands);
+    for (uint32_t i = 0; i < COUNT; ++i)
+        expected[i] = segue_test_word(1, i) * 3 + 1;
+    segue_test_expect(data, 0, expected, COUNT);
 }
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(bindings_and_constants),
+    segue_test_case(constants_and_bindings_are_captured),
+    segue_test_case(constants_of_all_sizes),
+    segue_test_case(aligned_struct_constant),
+    segue_test_case(large_constant),
+    segue_test_case(shared_memory_beyond_48_kib),
+    segue_test_case(cluster),
+    segue_test_case(cooperative),
+    segue_test_case(opaque_is_ordered_with_everything),
+    segue_test_case(no_parameters),
+    segue_test_case(grid_and_block),
+    segue_test_case(empty_grid_does_nothing),
+    segue_test_case(binding_offsets),
+    segue_test_case(bad_shapes),
+    segue_test_case(bad_bindings),
+    segue_test_case(host_visible_bindings),
+    segue_test_case(a_thousand_blocks),
+};
+
+const struct segue_conformance_area segue_conformance_dispatch = {"dispatch", tests,
+                                                                  sizeof(tests) / sizeof(tests[0])};

@@ -176,17 +176,66 @@ static void bad_arguments(void **state)
     CHECK_STATUS(segue_command_buffer_end(commands), SEGUE_INVALID_ARGUMENT);
 }
 
-int segue_conformance_event(void)
+static void signalled_by_every_launch(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(split_barrier),
-        segue_test_case(what_comes_after_the_signal_is_not_ordered),
-        segue_test_case(two_events_and_a_barrier),
-        segue_test_case(across_submissions),
-        segue_test_case(unsignalled),
-        segue_test_case(the_last_of_signal_and_reset_counts),
-        segue_test_case(destroyed_while_recorded),
-        segue_test_case(bad_arguments),
-    };
-    return cmocka_run_group_tests_name("event", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 4, 1);
+    segue_event *event = segue_test_event(test);
+    segue_queue *other = segue_test_queue(test);
+    segue_command_buffer *writer = segue_test_begin(test);
+    segue_test_dispatch_slow(test, writer, segue_test_whole(data), 4, 2, 1);
+    CHECK_OK(segue_cmd_signal_event(writer, event));
+    CHECK_OK(segue_command_buffer_end(writer));
+    segue_command_buffer *reader = segue_test_begin(test);
+    CHECK_OK(segue_cmd_wait_event(reader, event));
+    segue_test_dispatch_slow(test, reader, segue_test_whole(data), 4, 3, 7);
+    CHECK_OK(segue_command_buffer_end(reader));
+    uint32_t expected = segue_test_word(1, 0);
+    for (int round = 0; round < 5; ++round) {
+        CHECK_OK(submit(test->queue, writer));
+        CHECK_OK(submit(other, reader));
+        CHECK_OK(segue_queue_wait_idle(other));
+        expected = (expected * 2 + 1) * 3 + 7;
+    }
+    segue_test_expect_all(data, 0, 1, expected);
 }
+
+static void waited_for_by_several(void **state)
+{
+    struct segue_test *test = *state;
+    enum { READERS = 3 };
+    segue_buffer *data = segue_test_words(test, 4, 1);
+    segue_buffer *out = segue_test_zeros(test, 4 * READERS);
+    segue_event *event = segue_test_event(test);
+    segue_command_buffer *writer = segue_test_begin(test);
+    segue_test_dispatch_slow(test, writer, segue_test_whole(data), 4, 2, 1);
+    CHECK_OK(segue_cmd_signal_event(writer, event));
+    CHECK_OK(segue_command_buffer_end(writer));
+    CHECK_OK(submit(test->queue, writer));
+    for (uint32_t r = 0; r < READERS; ++r) {
+        segue_command_buffer *reader = segue_test_begin(test);
+        CHECK_OK(segue_cmd_wait_event(reader, event));
+        CHECK_OK(segue_cmd_copy(reader, segue_test_whole(data), segue_test_ref(out, r * 16, 16)));
+        CHECK_OK(segue_command_buffer_end(reader));
+        CHECK_OK(submit(segue_test_queue(test), reader));
+    }
+    CHECK_OK(segue_device_wait_idle(test->device));
+    for (uint32_t i = 0; i < 4 * READERS; ++i)
+        segue_test_expect_all(out, i, 1, segue_test_word(1, i % 4) * 2 + 1);
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(split_barrier),
+    segue_test_case(what_comes_after_the_signal_is_not_ordered),
+    segue_test_case(two_events_and_a_barrier),
+    segue_test_case(across_submissions),
+    segue_test_case(unsignalled),
+    segue_test_case(the_last_of_signal_and_reset_counts),
+    segue_test_case(destroyed_while_recorded),
+    segue_test_case(bad_arguments),
+    segue_test_case(signalled_by_every_launch),
+    segue_test_case(waited_for_by_several),
+};
+
+const struct segue_conformance_area segue_conformance_event = {"event", tests,
+                                                               sizeof(tests) / sizeof(tests[0])};

@@ -31,15 +31,6 @@ static struct segue_executable_params params_of(const struct segue_entry_point *
     };
 }
 
-/** Without a compiler only the declarations count, so nothing can be wrong with the source. */
-static void need_compiler(const struct segue_test *test)
-{
-    if (test->info.compiler_version == 0) {
-        print_message("no NVRTC here\n");
-        skip();
-    }
-}
-
 static void expect_failure(struct segue_test *test, const struct segue_executable_params *params,
                            segue_status expected, const char *text)
 {
@@ -75,31 +66,27 @@ static void params_are_copied(void **state)
     params.options = options;
     params.option_count = 1;
     params.label = label;
-    segue_executable *executable = NULL;
-    CHECK_OK(segue_executable_create(test->device, &params, &executable));
+    segue_executable *executable = segue_test_executable(test, &params);
     memset(parameters, 0xee, sizeof(parameters));
     memset(&entry, 0xee, sizeof(entry));
     name[0] = label[0] = option[0] = 'X';
     options[0] = NULL;
     struct segue_executable_params copy;
     segue_executable_get_params(executable, &copy);
-    bool equal = copy.format == SEGUE_EXECUTABLE_CUDA_SOURCE &&
-                 copy.size_bytes == strlen(segue_test_source) &&
-                 memcmp(copy.data, segue_test_source, copy.size_bytes) == 0 &&
-                 copy.option_count == 1 && strcmp(copy.options[0], "-DUNUSED=1") == 0 &&
-                 strcmp(copy.label, "scale only") == 0 && copy.entry_point_count == 1 &&
-                 strcmp(copy.entry_points[0].name, "test_scale") == 0 &&
-                 copy.entry_points[0].parameter_count == 4 &&
-                 copy.entry_points[0].parameters[3].size_bytes == 4 &&
-                 copy.entry_points[0].block_size[0] == 32;
-    segue_executable_destroy(executable);
-    assert_true(equal);
+    assert_true(copy.format == SEGUE_EXECUTABLE_CUDA_SOURCE &&
+                copy.size_bytes == strlen(segue_test_source) &&
+                memcmp(copy.data, segue_test_source, copy.size_bytes) == 0 &&
+                copy.option_count == 1 && strcmp(copy.options[0], "-DUNUSED=1") == 0 &&
+                strcmp(copy.label, "scale only") == 0 && copy.entry_point_count == 1 &&
+                strcmp(copy.entry_points[0].name, "test_scale") == 0 &&
+                copy.entry_points[0].parameter_count == 4 &&
+                copy.entry_points[0].parameters[3].size_bytes == 4 &&
+                copy.entry_points[0].block_size[0] == 32);
 }
 
 static void options_reach_the_compiler(void **state)
 {
     struct segue_test *test = *state;
-    need_compiler(test);
     static const char source[] = "extern \"C\" __global__ void test_scale(unsigned *data, unsigned "
                                  "count, unsigned factor, unsigned addend)\n"
                                  "{\n"
@@ -111,8 +98,7 @@ static void options_reach_the_compiler(void **state)
                          "data[threadIdx.x] = data[threadIdx.x] * factor + addend";
     params.options = &option;
     params.option_count = 1;
-    segue_executable *executable = NULL;
-    CHECK_OK(segue_executable_create(test->device, &params, &executable));
+    segue_executable *executable = segue_test_executable(test, &params);
     segue_buffer *data = segue_test_words(test, 8, 1);
     const struct segue_buffer_ref binding = segue_test_whole(data);
     const uint32_t constants[] = {8, 3, 1};
@@ -123,9 +109,8 @@ static void options_reach_the_compiler(void **state)
                                             .constants = constants,
                                             .constants_size_bytes = sizeof(constants)};
     segue_command_buffer *commands = segue_test_begin(test);
-    segue_status status = segue_cmd_dispatch(commands, &dispatch);
-    segue_executable_destroy(executable);
-    CHECK_OK(status);
+    CHECK_OK(segue_cmd_dispatch(commands, &dispatch));
+    segue_test_destroy(test, executable);
     segue_test_run(test, commands);
     for (uint32_t i = 0; i < 8; ++i)
         segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 3 + 1);
@@ -134,7 +119,6 @@ static void options_reach_the_compiler(void **state)
 static void compile_errors_carry_the_log(void **state)
 {
     struct segue_test *test = *state;
-    need_compiler(test);
     const struct segue_executable_params params =
         params_of(&scale_entry, "extern \"C\" __global__ void test_scale(undeclared_type x) {}");
     expect_failure(test, &params, SEGUE_COMPILE_FAILED, "undeclared_type");
@@ -143,7 +127,6 @@ static void compile_errors_carry_the_log(void **state)
 static void missing_entry(void **state)
 {
     struct segue_test *test = *state;
-    need_compiler(test);
     const struct segue_executable_params params =
         params_of(&scale_entry, "extern \"C\" __global__ void another_name() {}");
     expect_failure(test, &params, SEGUE_NOT_FOUND, "test_scale");
@@ -152,7 +135,6 @@ static void missing_entry(void **state)
 static void declared_parameters_are_checked(void **state)
 {
     struct segue_test *test = *state;
-    need_compiler(test);
     struct segue_entry_point entry = scale_entry;
     struct segue_executable_params params = params_of(&entry, segue_test_source);
     entry.parameter_count = 3;
@@ -216,39 +198,61 @@ static void ptx(void **state)
     const struct segue_entry_point entry = {.name = "test_nothing", .block_size = {1, 1, 1}};
     struct segue_executable_params params = params_of(&entry, text);
     params.format = SEGUE_EXECUTABLE_PTX;
-    segue_executable *executable = NULL;
-    CHECK_OK(segue_executable_create(test->device, &params, &executable));
+    segue_executable *executable = segue_test_executable(test, &params);
     const struct segue_dispatch dispatch = {.executable = executable, .grid = {1, 1, 1}};
     segue_command_buffer *commands = segue_test_begin(test);
-    segue_status status = segue_cmd_dispatch(commands, &dispatch);
-    segue_executable_destroy(executable);
-    CHECK_OK(status);
+    CHECK_OK(segue_cmd_dispatch(commands, &dispatch));
+    segue_test_destroy(test, executable);
     segue_test_run(test, commands);
 }
 
 static void unknown_to_the_software_driver(void **state)
 {
     struct segue_test *test = *state;
-    if (!test->soft)
-        skip();
     const struct segue_entry_point entry = {.name = "no_reference_of_this"};
     const struct segue_executable_params params =
         params_of(&entry, "extern \"C\" __global__ void no_reference_of_this() {}");
     expect_failure(test, &params, SEGUE_UNAVAILABLE, "no_reference_of_this");
 }
 
-int segue_conformance_executable(void)
+static void several_in_one_command_buffer(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(entries_by_name),
-        segue_test_case(params_are_copied),
-        segue_test_case(options_reach_the_compiler),
-        segue_test_case(compile_errors_carry_the_log),
-        segue_test_case(missing_entry),
-        segue_test_case(declared_parameters_are_checked),
-        segue_test_case(bad_declarations),
-        segue_test_case(ptx),
-        segue_test_case(unknown_to_the_software_driver),
-    };
-    return cmocka_run_group_tests_name("executable", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    const struct segue_executable_params params = params_of(&scale_entry, segue_test_source);
+    const struct segue_buffer_ref binding = segue_test_whole(data);
+    segue_command_buffer *commands = segue_test_begin(test);
+    uint32_t expected = segue_test_word(1, 0);
+    for (uint32_t k = 0; k < 3; ++k) {
+        segue_executable *executable = segue_test_executable(test, &params);
+        const uint32_t constants[] = {8, 3, k};
+        const struct segue_dispatch dispatch = {.executable = executable,
+                                                .grid = {1, 1, 1},
+                                                .bindings = &binding,
+                                                .binding_count = 1,
+                                                .constants = constants,
+                                                .constants_size_bytes = sizeof(constants)};
+        CHECK_OK(segue_cmd_dispatch(commands, &dispatch));
+        segue_test_barrier(commands);
+        segue_test_destroy(test, executable);
+        expected = expected * 3 + k;
+    }
+    segue_test_run(test, commands);
+    segue_test_expect_all(data, 0, 1, expected);
 }
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(entries_by_name),
+    segue_test_case(params_are_copied),
+    segue_test_case(options_reach_the_compiler),
+    segue_test_case(compile_errors_carry_the_log),
+    segue_test_case(missing_entry),
+    segue_test_case(declared_parameters_are_checked),
+    segue_test_case(bad_declarations),
+    segue_test_case(ptx),
+    segue_test_case(unknown_to_the_software_driver),
+    segue_test_case(several_in_one_command_buffer),
+};
+
+const struct segue_conformance_area segue_conformance_executable = {
+    "executable", tests, sizeof(tests) / sizeof(tests[0])};

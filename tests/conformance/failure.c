@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens when the driver fails. On the software driver only: a real one cannot be told to.
+// What happens when the driver fails.
 #include "conformance.h"
 #include "test.h"
 
 /** CUresults; hal tests do not include cuda.h. */
 enum { CUDA_OUT_OF_MEMORY = 2, CUDA_ILLEGAL_ADDRESS = 700, CUDA_LAUNCH_FAILED = 719 };
-
-static void need_soft(const struct segue_test *test)
-{
-    if (!test->soft)
-        skip();
-}
 
 static void fail_next(struct segue_test *test, const char *pattern, int32_t result)
 {
@@ -30,9 +24,6 @@ static segue_command_buffer *record_scale(struct segue_test *test, segue_buffer 
 static void instantiation(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
-    if (test->mode != SEGUE_EXECUTION_GRAPH)
-        skip();
     segue_buffer *data = segue_test_words(test, 8, 1);
     segue_command_buffer *commands = record_scale(test, data);
     fail_next(test, "cuGraphInstantiate*", CUDA_OUT_OF_MEMORY);
@@ -52,9 +43,6 @@ static void instantiation(void **state)
 static void nodes_that_cannot_be_added(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
-    if (test->mode != SEGUE_EXECUTION_GRAPH)
-        skip();
     segue_buffer *data = segue_test_words(test, 8, 1);
     segue_command_buffer *commands = record_scale(test, data);
     fail_next(test, "cuGraphAdd*", CUDA_OUT_OF_MEMORY);
@@ -65,7 +53,6 @@ static void nodes_that_cannot_be_added(void **state)
 static void launch(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
     segue_buffer *data = segue_test_words(test, 8, 1);
     segue_command_buffer *commands = record_scale(test, data);
     CHECK_OK(segue_command_buffer_end(commands));
@@ -83,7 +70,6 @@ static void launch(void **state)
 static void kept_submission(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
     segue_buffer *data = segue_test_words(test, 8, 1);
     segue_command_buffer *commands = record_scale(test, data);
     CHECK_OK(segue_command_buffer_end(commands));
@@ -109,7 +95,6 @@ static void kept_submission(void **state)
 static void allocation(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
     test->soft->set_fault(&(struct segue_soft_fault){
         .target = SEGUE_SOFT_FAULT_ALLOCATION, .nth = 1, .driver_result = CUDA_OUT_OF_MEMORY});
     segue_buffer *buffer = NULL;
@@ -124,7 +109,6 @@ static void allocation(void **state)
 static void device_loss(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
     segue_buffer *data = segue_test_words(test, 8, 1);
     segue_command_buffer *commands = record_scale(test, data);
     CHECK_OK(segue_command_buffer_end(commands));
@@ -157,7 +141,6 @@ static bool refuse(const struct segue_reference_launch *launch, segue_reference_
 static void kernel_that_fails(void **state)
 {
     struct segue_test *test = *state;
-    need_soft(test);
     struct segue_reference_kernel kernel = segue_test_references[SEGUE_TEST_SCALE];
     kernel.run = refuse;
     segue_buffer *data = segue_test_words(test, 8, 1);
@@ -168,25 +151,78 @@ static void kernel_that_fails(void **state)
     test->soft->set_paused(true);
     segue_test_submit(test, commands);
     test->soft->set_paused(false);
-    segue_status waited =
-        segue_semaphore_wait(test->done, test->done_value, SEGUE_TIMEOUT_INFINITE);
-    segue_status idle = segue_queue_wait_idle(test->queue);
-    test->soft->register_kernel(&segue_test_references[SEGUE_TEST_SCALE]);
-    test->soft->set_device_lost(0);
-    CHECK_STATUS(waited, SEGUE_DEVICE_LOST);
-    CHECK_STATUS(idle, SEGUE_DEVICE_LOST);
+    // The teardown registers the kernel as it was, and heals the driver.
+    CHECK_STATUS(segue_semaphore_wait(test->done, test->done_value, SEGUE_TIMEOUT_INFINITE),
+                 SEGUE_DEVICE_LOST);
+    CHECK_STATUS(segue_queue_wait_idle(test->queue), SEGUE_DEVICE_LOST);
 }
 
-int segue_conformance_failure(void)
+static void failure_is_handed_on(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(instantiation),
-        segue_test_case(nodes_that_cannot_be_added),
-        segue_test_case(launch),
-        segue_test_case(kept_submission),
-        segue_test_case(allocation),
-        segue_test_case(device_loss),
-        segue_test_case(kernel_that_fails),
-    };
-    return cmocka_run_group_tests_name("failure", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = record_scale(test, data);
+    CHECK_OK(segue_command_buffer_end(commands));
+    segue_semaphore *gate = segue_test_semaphore(test, 0);
+    segue_semaphore *middle = segue_test_semaphore(test, 0);
+    segue_semaphore *after = segue_test_semaphore(test, 0);
+    segue_queue *other = segue_test_queue(test);
+    const struct segue_execution execution = {.command_buffer = commands};
+    const struct segue_semaphore_value gated = {gate, 1};
+    const struct segue_semaphore_value handed = {middle, 1};
+    const struct segue_semaphore_value done = {after, 1};
+    const struct segue_submission first = {&gated, 1, &execution, 1, &handed, 1};
+    const struct segue_submission second = {&handed, 1, &execution, 1, &done, 1};
+    CHECK_OK(segue_queue_submit(test->queue, &first));
+    CHECK_OK(segue_queue_submit(other, &second));
+    fail_next(test, test->mode == SEGUE_EXECUTION_GRAPH ? "cuGraphLaunch" : "cuLaunchKernel*",
+              CUDA_OUT_OF_MEMORY);
+    CHECK_OK(segue_semaphore_signal(gate, 1));
+    // What waited for the one that failed fails with it, and does not run.
+    CHECK_STATUS(segue_semaphore_wait(middle, 1, SEGUE_TIMEOUT_INFINITE),
+                 SEGUE_OUT_OF_DEVICE_MEMORY);
+    CHECK_STATUS(segue_semaphore_wait(after, 1, SEGUE_TIMEOUT_INFINITE),
+                 SEGUE_OUT_OF_DEVICE_MEMORY);
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(1, i));
+    // The queues and the command buffer are as good as before.
+    CHECK_STATUS(segue_queue_wait_idle(other), SEGUE_OUT_OF_DEVICE_MEMORY);
+    const struct segue_submission again = {.executions = &execution, .execution_count = 1};
+    CHECK_OK(segue_queue_submit(other, &again));
+    CHECK_OK(segue_queue_wait_idle(other));
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 2 + 1);
 }
+
+static void instantiation_of_a_table(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin_with(test, 1, 0);
+    segue_test_dispatch_scale(test, commands, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE), 8, 2, 1);
+    CHECK_OK(segue_command_buffer_end(commands));
+    const struct segue_buffer_ref table = segue_test_whole(data);
+    const struct segue_execution execution = {commands, &table, 1};
+    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    fail_next(test, "cuGraphInstantiate*", CUDA_OUT_OF_MEMORY);
+    CHECK_ERROR(segue_queue_submit(test->queue, &submission), SEGUE_OUT_OF_DEVICE_MEMORY, "");
+    CHECK_OK(segue_queue_submit(test->queue, &submission));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 2 + 1);
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(instantiation),
+    segue_test_case(nodes_that_cannot_be_added),
+    segue_test_case(launch),
+    segue_test_case(kept_submission),
+    segue_test_case(allocation),
+    segue_test_case(device_loss),
+    segue_test_case(kernel_that_fails),
+    segue_test_case(failure_is_handed_on),
+    segue_test_case(instantiation_of_a_table),
+};
+
+const struct segue_conformance_area segue_conformance_failure = {"failure", tests,
+                                                                 sizeof(tests) / sizeof(tests[0])};

@@ -178,17 +178,16 @@ static void forbidden_targets(void **state)
     expect_failure(test, segue_test_whole(constant), 4, SEGUE_INVALID_ACCESS, "");
 }
 
-int segue_conformance_fill(void)
-{
-    const struct CMUnitTest tests[] = {
-        segue_test_case(every_pattern_size_and_alignment),
-        segue_test_case(odd_bytes_of_a_large_range),
-        segue_test_case(whole_buffer_and_view),
-        segue_test_case(host_visible_memory),
-        segue_test_case(nothing_for_length_zero),
-        segue_test_case(many_unordered),
-        segue_test_case(bad_arguments),
-        segue_test_case(forbidden_targets),
-    };
-    return cmocka_run_group_tests_name("fill", tests, NULL, NULL);
-}
+static const struct CMUnitTest tests[] = {
+    segue_test_case(every_pattern_size_and_alignment),
+    segue_test_case(odd_bytes_of_a_large_range),
+    segue_test_case(whole_buffer_and_view),
+    segue_test_case(host_visible_memory),
+    segue_test_case(nothing_for_length_zero),
+    segue_test_case(many_unordered),
+    segue_test_case(bad_arguments),
+    segue_test_case(forbidden_targets),
+};
+
+const struct segue_conformance_area segue_conformance_fill = {"fill", tests,
+                                                              sizeof(tests) / sizeof(tests[0])};

@@ -88,14 +88,47 @@ static void depth(void **state)
     CHECK_ERROR(segue_cmd_begin_group(commands, "deep"), SEGUE_OUT_OF_RANGE, "64");
 }
 
-int segue_conformance_group(void)
+/** Three dependent steps, with or without groups around and across the barriers. */
+static uint32_t run_steps(struct segue_test *test, bool grouped)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(paths_in_messages),
-        segue_test_case(paths_of_commands),
-        segue_test_case(order_nothing),
-        segue_test_case(unbalanced),
-        segue_test_case(depth),
-    };
-    return cmocka_run_group_tests_name("group", tests, NULL, NULL);
+    segue_buffer *data = segue_test_words(test, 4, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t step = 0; step < 3; ++step) {
+        if (grouped)
+            CHECK_OK(segue_cmd_begin_group(commands, "step"));
+        if (step > 0)
+            segue_test_barrier(commands);
+        if (grouped)
+            CHECK_OK(segue_cmd_begin_group(commands, ""));
+        segue_test_dispatch_slow(test, commands, segue_test_whole(data), 4, 3, step);
+        if (grouped) {
+            CHECK_OK(segue_cmd_end_group(commands));
+            CHECK_OK(segue_cmd_end_group(commands));
+        }
+    }
+    segue_test_run(test, commands);
+    for (uint32_t i = 0; i < 4; ++i)
+        segue_test_expect_all(data, i, 1, ((segue_test_word(1, i) * 3) * 3 + 1) * 3 + 2);
+    struct segue_graph_view view;
+    CHECK_OK(segue_command_buffer_get_graph(commands, SEGUE_GRAPH_STAGE_DAG, &view));
+    return view.node_count * 1000 + view.edge_count;
 }
+
+static void change_no_order(void **state)
+{
+    struct segue_test *test = *state;
+    uint32_t plain = run_steps(test, false);
+    assert_int_equal(run_steps(test, true), plain);
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(paths_in_messages),
+    segue_test_case(paths_of_commands),
+    segue_test_case(order_nothing),
+    segue_test_case(unbalanced),
+    segue_test_case(depth),
+    segue_test_case(change_no_order),
+};
+
+const struct segue_conformance_area segue_conformance_group = {"group", tests,
+                                                               sizeof(tests) / sizeof(tests[0])};

@@ -1,44 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
-// conformance AREA: runs one area on $SEGUE_TEST_DEVICE in $SEGUE_TEST_MODE.
-#include "conformance.h"
-#include "test.h"
+// conformance AREA: runs one area on $SEGUE_TEST_DEVICE in $SEGUE_TEST_MODE, as the lists in
+// $SEGUE_TEST_LISTS (by default, beside this file) say. AREA may be "all".
+#include "lists.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-static const struct {
-    const char *name;
-    int (*run)(void);
-} areas[] = {
-    {"barrier", segue_conformance_barrier},
-    {"buffer", segue_conformance_buffer},
-    {"copy", segue_conformance_copy},
-    {"device", segue_conformance_device},
-    {"dispatch", segue_conformance_dispatch},
-    {"event", segue_conformance_event},
-    {"executable", segue_conformance_executable},
-    {"failure", segue_conformance_failure},
-    {"fill", segue_conformance_fill},
-    {"group", segue_conformance_group},
-    {"queue", segue_conformance_queue},
-    {"reuse", segue_conformance_reuse},
-    {"secondary", segue_conformance_secondary},
-    {"semaphore", segue_conformance_semaphore},
-    {"slots", segue_conformance_slots},
-    {"threads", segue_conformance_threads},
-    {"update", segue_conformance_update},
-};
+/** What the lists call what is tested here. */
+static bool find_configuration(char *out_text, size_t capacity)
+{
+    segue_device *device = NULL;
+    if (segue_device_open(segue_test_device_uri(), NULL, &device) != SEGUE_OK)
+        return false;
+    struct segue_device_info info;
+    segue_device_get_info(device, &info);
+    segue_conformance_configuration(&info, segue_test_mode(), out_text, capacity);
+    segue_device_destroy(device);
+    return true;
+}
+
+static int run(const char *area_name, const struct segue_lists *lists)
+{
+    char configuration[64];
+    int unprepared = segue_test_prepare();
+    if (unprepared)
+        return unprepared;
+    if (!find_configuration(configuration, sizeof(configuration)))
+        return 1;
+    bool all = strcmp(area_name, "all") == 0;
+    int result = 0;
+    for (size_t i = 0; i < segue_conformance_area_count; ++i) {
+        const struct segue_conformance_area *area = segue_conformance_areas[i];
+        if (!all && strcmp(area->name, area_name) != 0)
+            continue;
+        int code = segue_conformance_run(area, lists, configuration);
+        if (!all || code == 1)
+            result = code;
+    }
+    return result;
+}
 
 int main(int argc, char **argv)
 {
-    for (size_t i = 0; argc == 2 && i < sizeof(areas) / sizeof(areas[0]); ++i) {
-        if (strcmp(areas[i].name, argv[1]) != 0)
-            continue;
-        int unprepared = segue_test_prepare();
-        return unprepared ? unprepared : areas[i].run() != 0;
+    if (argc != 2 || (strcmp(argv[1], "all") != 0 && !segue_conformance_find(argv[1]))) {
+        fprintf(stderr, "usage: conformance AREA|all\nareas:");
+        for (size_t i = 0; i < segue_conformance_area_count; ++i)
+            fprintf(stderr, " %s", segue_conformance_areas[i]->name);
+        fprintf(stderr, "\n");
+        return 2;
     }
-    fprintf(stderr, "usage: conformance AREA\nareas:");
-    for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); ++i)
-        fprintf(stderr, " %s", areas[i].name);
-    fprintf(stderr, "\n");
-    return 2;
+    const char *folder = getenv("SEGUE_TEST_LISTS");
+    struct segue_lists lists;
+    if (!segue_lists_read(folder ? folder : SEGUE_CONFORMANCE_LISTS, &lists))
+        return 2;
+    int result = run(argv[1], &lists);
+    segue_lists_finish(&lists);
+    return result;
 }

@@ -199,18 +199,12 @@ static void timing(void **state)
     segue_buffer *data = segue_test_words(test, 8, 1);
     segue_command_buffer *commands = record_scale(test, data, 8, 2, 1);
     const struct segue_queue_params params = {.timing = true, .label = "timed"};
-    segue_queue *queue = NULL;
-    CHECK_OK(segue_queue_create(test->device, &params, &queue));
+    segue_queue *queue = segue_test_queue_of(test, &params);
     struct segue_queue_timing timing;
-    segue_status before = segue_queue_get_timing(queue, &timing);
-    segue_status submitted = submit(queue, commands, none, none);
-    segue_status waited = segue_queue_wait_idle(queue);
-    segue_status after = segue_queue_get_timing(queue, &timing);
-    segue_queue_destroy(queue);
-    CHECK_STATUS(before, SEGUE_INVALID_STATE);
-    CHECK_OK(submitted);
-    CHECK_OK(waited);
-    CHECK_OK(after);
+    CHECK_STATUS(segue_queue_get_timing(queue, &timing), SEGUE_INVALID_STATE);
+    CHECK_OK(submit(queue, commands, none, none));
+    CHECK_OK(segue_queue_wait_idle(queue));
+    CHECK_OK(segue_queue_get_timing(queue, &timing));
     assert_true(timing.issue_ns > 0);
     if (!test->info.is_soft)
         assert_true(timing.device_ns > 150000 && timing.device_ns < 1000000000);
@@ -237,20 +231,101 @@ static void bad_submissions(void **state)
     assert_int_equal(value, 6);
 }
 
-int segue_conformance_queue(void)
+static void one_signal_releases_several(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(empty_submission),
-        segue_test_case(in_order_within_a_submission),
-        segue_test_case(in_order_within_a_queue),
-        segue_test_case(semaphores_between_queues),
-        segue_test_case(wait_before_signal),
-        segue_test_case(several_waits_and_signals),
-        segue_test_case(destroy_waits),
-        segue_test_case(destroy_drops_what_cannot_start),
-        segue_test_case(handles_may_go_right_after),
-        segue_test_case(timing),
-        segue_test_case(bad_submissions),
-    };
-    return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    enum { QUEUES = 4 };
+    segue_semaphore *gate = segue_test_semaphore(test, 0);
+    segue_semaphore *done[QUEUES];
+    segue_buffer *data[QUEUES];
+    for (uint32_t q = 0; q < QUEUES; ++q) {
+        data[q] = segue_test_words(test, 8, q);
+        done[q] = segue_test_semaphore(test, 0);
+        CHECK_OK(submit(segue_test_queue(test), record_scale(test, data[q], 8, 3, q),
+                        (struct segue_semaphore_value){gate, 1 + q % 2},
+                        (struct segue_semaphore_value){done[q], 1}));
+    }
+    CHECK_OK(submit(test->queue, NULL, none, (struct segue_semaphore_value){gate, 2}));
+    for (uint32_t q = 0; q < QUEUES; ++q) {
+        CHECK_OK(segue_semaphore_wait(done[q], 1, SEGUE_TIMEOUT_INFINITE));
+        for (uint32_t i = 0; i < 8; ++i)
+            segue_test_expect_all(data[q], i, 1, segue_test_word(q, i) * 3 + q);
+    }
 }
+
+static void a_chain_submitted_backwards(void **state)
+{
+    struct segue_test *test = *state;
+    enum { LINKS = 6 };
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_semaphore *links[LINKS + 1];
+    for (uint32_t k = 0; k <= LINKS; ++k)
+        links[k] = segue_test_semaphore(test, 0);
+    for (uint32_t k = LINKS; k > 0; --k)
+        CHECK_OK(submit(segue_test_queue(test), record_scale(test, data, 8, 3, k),
+                        (struct segue_semaphore_value){links[k - 1], 1},
+                        (struct segue_semaphore_value){links[k], 1}));
+    CHECK_STATUS(segue_semaphore_wait(links[1], 1, 0), SEGUE_TIMEOUT);
+    CHECK_OK(submit(test->queue, NULL, none, (struct segue_semaphore_value){links[0], 1}));
+    CHECK_OK(segue_semaphore_wait(links[LINKS], 1, SEGUE_TIMEOUT_INFINITE));
+    for (uint32_t i = 0; i < 8; ++i) {
+        uint32_t word = segue_test_word(1, i);
+        for (uint32_t k = 1; k <= LINKS; ++k)
+            word = word * 3 + k;
+        segue_test_expect_all(data, i, 1, word);
+    }
+}
+
+static void waits_for_itself(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    CHECK_ERROR(submit(test->queue, NULL, (struct segue_semaphore_value){semaphore, 2},
+                       (struct segue_semaphore_value){semaphore, 2}),
+                SEGUE_INVALID_ARGUMENT, "");
+    // Waiting for less than it signals, which an earlier one brings about, is fine.
+    CHECK_OK(submit(test->queue, NULL, none, (struct segue_semaphore_value){semaphore, 1}));
+    CHECK_OK(submit(test->queue, NULL, (struct segue_semaphore_value){semaphore, 1},
+                    (struct segue_semaphore_value){semaphore, 2}));
+    CHECK_OK(segue_semaphore_wait(semaphore, 2, SEGUE_TIMEOUT_INFINITE));
+}
+
+static void many_executions(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 100 };
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *a = record_scale(test, data, 8, 2, 1);
+    segue_command_buffer *b = record_scale(test, data, 8, 3, 7);
+    struct segue_execution executions[COUNT] = {{0}};
+    uint32_t expected = segue_test_word(1, 0);
+    for (uint32_t i = 0; i < COUNT; ++i) {
+        executions[i].command_buffer = i % 3 ? a : b;
+        expected = i % 3 ? expected * 2 + 1 : expected * 3 + 7;
+    }
+    const struct segue_submission submission = {.executions = executions, .execution_count = COUNT};
+    CHECK_OK(segue_queue_submit(test->queue, &submission));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    segue_test_expect_all(data, 0, 1, expected);
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(empty_submission),
+    segue_test_case(in_order_within_a_submission),
+    segue_test_case(in_order_within_a_queue),
+    segue_test_case(semaphores_between_queues),
+    segue_test_case(wait_before_signal),
+    segue_test_case(several_waits_and_signals),
+    segue_test_case(destroy_waits),
+    segue_test_case(destroy_drops_what_cannot_start),
+    segue_test_case(handles_may_go_right_after),
+    segue_test_case(timing),
+    segue_test_case(bad_submissions),
+    segue_test_case(one_signal_releases_several),
+    segue_test_case(a_chain_submitted_backwards),
+    segue_test_case(waits_for_itself),
+    segue_test_case(many_executions),
+};
+
+const struct segue_conformance_area segue_conformance_queue = {"queue", tests,
+                                                               sizeof(tests) / sizeof(tests[0])};

@@ -213,19 +213,107 @@ static void automatic_mode(void **state)
     segue_test_expect(data, 0, expected, 8);
 }
 
-int segue_conformance_reuse(void)
+static void empty_of_every_kind(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(many_launches),
-        segue_test_case(two_in_flight_on_two_queues),
-        segue_test_case(recorded_again),
-        segue_test_case(reset_in_flight),
-        segue_test_case(one_shot),
-        segue_test_case(unretained),
-        segue_test_case(what_is_recorded_stays_alive),
-        segue_test_case(states),
-        segue_test_case(the_first_failure_is_latched),
-        segue_test_case(automatic_mode),
-    };
-    return cmocka_run_group_tests_name("reuse", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    static const uint32_t flags[] = {0, SEGUE_COMMAND_BUFFER_ONE_SHOT,
+                                     SEGUE_COMMAND_BUFFER_UNRETAINED};
+    static const enum segue_execution_mode modes[] = {SEGUE_EXECUTION_AUTO, SEGUE_EXECUTION_GRAPH,
+                                                      SEGUE_EXECUTION_STREAM};
+    for (size_t m = 0; m < sizeof(modes) / sizeof(modes[0]); ++m) {
+        test->mode = modes[m];
+        for (size_t f = 0; f < sizeof(flags) / sizeof(flags[0]); ++f) {
+            segue_command_buffer *commands = segue_test_begin_with(test, 0, flags[f]);
+            segue_test_run(test, commands);
+            if (!(flags[f] & SEGUE_COMMAND_BUFFER_ONE_SHOT))
+                segue_test_wait(test, segue_test_submit(test, commands));
+        }
+        segue_buffer *buffer = segue_test_buffer(test, 16);
+        segue_command_buffer *slots = segue_test_begin_with(test, 1, 0);
+        CHECK_OK(segue_command_buffer_end(slots));
+        const struct segue_buffer_ref table = segue_test_whole(buffer);
+        segue_test_wait(test, segue_test_submit_with(test, slots, &table, 1));
+    }
 }
+
+static void many_short_lives(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 200 };
+    segue_buffer *data = segue_test_zeros(test, COUNT);
+    // Made, submitted and given up without ever waiting.
+    for (uint32_t i = 0; i < COUNT; ++i) {
+        segue_command_buffer *commands =
+            segue_test_begin_with(test, 0, i % 2 ? SEGUE_COMMAND_BUFFER_ONE_SHOT : 0);
+        CHECK_OK(segue_cmd_fill(commands, segue_test_ref(data, i * 4, 4), i + 1, 4));
+        CHECK_OK(segue_command_buffer_end(commands));
+        segue_test_submit(test, commands);
+        segue_test_destroy(test, commands);
+    }
+    segue_test_wait(test, test->done_value);
+    uint32_t expected[COUNT];
+    for (uint32_t i = 0; i < COUNT; ++i)
+        expected[i] = i + 1;
+    segue_test_expect(data, 0, expected, COUNT);
+}
+
+static void two_in_flight_on_one_queue(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    scale(test, commands, data, 2, 1);
+    segue_test_barrier(commands);
+    scale(test, commands, data, 3, 7);
+    CHECK_OK(segue_command_buffer_end(commands));
+    if (test->soft)
+        test->soft->set_paused(true);
+    segue_test_submit(test, commands);
+    segue_test_submit(test, commands);
+    if (test->soft)
+        test->soft->set_paused(false);
+    segue_test_wait(test, test->done_value);
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1,
+                              (((segue_test_word(1, i) * 2 + 1) * 3 + 7) * 2 + 1) * 3 + 7);
+}
+
+static void recorded_longer_and_shorter(void **state)
+{
+    struct segue_test *test = *state;
+    static const uint32_t lengths[] = {1, 300, 0, 2, 40};
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *commands = segue_test_begin(test);
+    uint32_t expected = segue_test_word(1, 0);
+    for (size_t k = 0; k < sizeof(lengths) / sizeof(lengths[0]); ++k) {
+        for (uint32_t i = 0; i < lengths[k]; ++i) {
+            segue_test_dispatch_scale(test, commands, segue_test_whole(data), 8, 3, i);
+            segue_test_barrier(commands);
+            expected = expected * 3 + i;
+        }
+        segue_test_run(test, commands);
+        segue_test_expect_all(data, 0, 1, expected);
+        CHECK_OK(segue_command_buffer_reset(commands));
+        CHECK_OK(segue_command_buffer_begin(commands));
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(many_launches),
+    segue_test_case(two_in_flight_on_two_queues),
+    segue_test_case(recorded_again),
+    segue_test_case(reset_in_flight),
+    segue_test_case(one_shot),
+    segue_test_case(unretained),
+    segue_test_case(what_is_recorded_stays_alive),
+    segue_test_case(states),
+    segue_test_case(the_first_failure_is_latched),
+    segue_test_case(automatic_mode),
+    segue_test_case(empty_of_every_kind),
+    segue_test_case(many_short_lives),
+    segue_test_case(two_in_flight_on_one_queue),
+    segue_test_case(recorded_longer_and_shorter),
+};
+
+const struct segue_conformance_area segue_conformance_reuse = {"reuse", tests,
+                                                               sizeof(tests) / sizeof(tests[0])};

@@ -158,16 +158,59 @@ static void bad_arguments(void **state)
     expect_failure(test, slots, bindings, 1, SEGUE_OUT_OF_RANGE, "slot");
 }
 
-int segue_conformance_secondary(void)
+static void empty_and_barriers_at_its_ends(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(commands_are_copied),
-        segue_test_case(no_barrier_is_added),
-        segue_test_case(slots_are_bound),
-        segue_test_case(slots_of_the_primary),
-        segue_test_case(nested),
-        segue_test_case(inline_data_and_events),
-        segue_test_case(bad_arguments),
-    };
-    return cmocka_run_group_tests_name("secondary", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_command_buffer *empty = segue_test_begin(test);
+    CHECK_OK(segue_command_buffer_end(empty));
+    segue_command_buffer *bounded = segue_test_begin(test);
+    segue_test_barrier(bounded);
+    segue_test_dispatch_slow(test, bounded, segue_test_whole(data), 8, 2, 1);
+    segue_test_barrier(bounded);
+    CHECK_OK(segue_command_buffer_end(bounded));
+    segue_command_buffer *primary = segue_test_begin(test);
+    CHECK_OK(segue_cmd_execute(primary, empty, NULL, 0));
+    segue_test_dispatch_scale(test, primary, segue_test_whole(data), 8, 3, 7);
+    CHECK_OK(segue_cmd_execute(primary, bounded, NULL, 0));
+    CHECK_OK(segue_cmd_execute(primary, empty, NULL, 0));
+    CHECK_OK(segue_cmd_execute(primary, bounded, NULL, 0));
+    segue_test_dispatch_scale(test, primary, segue_test_whole(data), 8, 5, 3);
+    segue_test_run(test, primary);
+    for (uint32_t i = 0; i < 8; ++i) {
+        uint32_t word = segue_test_word(1, i) * 3 + 7;
+        segue_test_expect_all(data, i, 1, ((word * 2 + 1) * 2 + 1) * 5 + 3);
+    }
 }
+
+static void groups_are_taken_along(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_buffer(test, 16);
+    segue_command_buffer *secondary = segue_test_begin(test);
+    CHECK_OK(segue_cmd_begin_group(secondary, "inner"));
+    CHECK_OK(segue_cmd_fill(secondary, segue_test_whole(data), 1, 4));
+    CHECK_OK(segue_cmd_end_group(secondary));
+    CHECK_OK(segue_command_buffer_end(secondary));
+    segue_command_buffer *primary = segue_test_begin(test);
+    CHECK_OK(segue_cmd_fill(primary, segue_test_whole(data), 2, 4));
+    CHECK_OK(segue_cmd_begin_group(primary, "outer"));
+    CHECK_OK(segue_cmd_execute(primary, secondary, NULL, 0));
+    CHECK_OK(segue_cmd_end_group(primary));
+    CHECK_ERROR(segue_command_buffer_end(primary), SEGUE_HAZARD, "outer/inner");
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(commands_are_copied),
+    segue_test_case(no_barrier_is_added),
+    segue_test_case(slots_are_bound),
+    segue_test_case(slots_of_the_primary),
+    segue_test_case(nested),
+    segue_test_case(inline_data_and_events),
+    segue_test_case(bad_arguments),
+    segue_test_case(empty_and_barriers_at_its_ends),
+    segue_test_case(groups_are_taken_along),
+};
+
+const struct segue_conformance_area segue_conformance_secondary = {
+    "secondary", tests, sizeof(tests) / sizeof(tests[0])};

@@ -116,15 +116,47 @@ static void host_signal_releases_submissions(void **state)
         segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 8 + 7);
 }
 
-int segue_conformance_semaphore(void)
+static void given_up_while_waited_for(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(signalled_from_the_host),
-        segue_test_case(only_grows),
-        segue_test_case(not_below_what_is_pending),
-        segue_test_case(timeouts),
-        segue_test_case(waits_in_flight),
-        segue_test_case(host_signal_releases_submissions),
-    };
-    return cmocka_run_group_tests_name("semaphore", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    segue_semaphore *gate = segue_test_semaphore(test, 0);
+    segue_semaphore *after = segue_test_semaphore(test, 0);
+    segue_queue *queue = segue_test_queue(test);
+    const struct segue_semaphore_value wait = {gate, 1};
+    const struct segue_semaphore_value signal = {after, 1};
+    const struct segue_submission waiting = {
+        .waits = &wait, .wait_count = 1, .signals = &signal, .signal_count = 1};
+    CHECK_OK(segue_queue_submit(queue, &waiting));
+    const struct segue_submission signalling = {.signals = &wait, .signal_count = 1};
+    CHECK_OK(segue_queue_submit(test->queue, &signalling));
+    segue_test_destroy(test, gate);
+    CHECK_OK(segue_semaphore_wait(after, 1, SEGUE_TIMEOUT_INFINITE));
 }
+
+static void many_values(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 300 };
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    for (uint64_t i = 1; i <= COUNT; ++i) {
+        const struct segue_semaphore_value wait = {semaphore, 10 * (i - 1)};
+        const struct segue_semaphore_value signal = {semaphore, 10 * i};
+        const struct segue_submission submission = {
+            .waits = &wait, .wait_count = 1, .signals = &signal, .signal_count = 1};
+        CHECK_OK(segue_queue_submit(test->queue, &submission));
+    }
+    // Between two values that were signalled.
+    CHECK_OK(segue_semaphore_wait(semaphore, 5 * COUNT + 3, SEGUE_TIMEOUT_INFINITE));
+    CHECK_OK(segue_semaphore_wait(semaphore, 10 * COUNT, SEGUE_TIMEOUT_INFINITE));
+    check_value(semaphore, 10 * COUNT);
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(signalled_from_the_host),   segue_test_case(only_grows),
+    segue_test_case(not_below_what_is_pending), segue_test_case(timeouts),
+    segue_test_case(waits_in_flight),           segue_test_case(host_signal_releases_submissions),
+    segue_test_case(given_up_while_waited_for), segue_test_case(many_values),
+};
+
+const struct segue_conformance_area segue_conformance_semaphore = {
+    "semaphore", tests, sizeof(tests) / sizeof(tests[0])};

@@ -148,16 +148,57 @@ static void a_table_for_no_slots(void **state)
     CHECK_ERROR(submit(test, commands, &table, 1), SEGUE_OUT_OF_RANGE, "0 slots");
 }
 
-int segue_conformance_slots(void)
+static void more_tables_than_are_kept(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(a_table_per_submission),
-        segue_test_case(the_same_table_again),
-        segue_test_case(buffers_of_a_table_stay_alive),
-        segue_test_case(all_commands),
-        segue_test_case(bad_tables),
-        segue_test_case(aliased_slots_are_checked),
-        segue_test_case(a_table_for_no_slots),
-    };
-    return cmocka_run_group_tests_name("slots", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    enum { TABLES = 60, COUNT = 4 };
+    segue_buffer *source = segue_test_words(test, COUNT, 1);
+    segue_buffer *data = segue_test_words(test, COUNT * TABLES, 2);
+    segue_command_buffer *commands = record_mix(test, COUNT);
+    for (uint32_t round = 0; round < 2; ++round) {
+        for (uint32_t t = 0; t < TABLES; ++t) {
+            const struct segue_buffer_ref table[] = {
+                segue_test_whole(source), segue_test_ref(data, t * COUNT * 4, COUNT * 4)};
+            segue_test_submit_with(test, commands, table, 2);
+        }
+    }
+    segue_test_wait(test, test->done_value);
+    for (uint32_t i = 0; i < COUNT * TABLES; ++i) {
+        uint32_t add = segue_test_word(1, i % COUNT);
+        segue_test_expect_all(data, i, 1, (segue_test_word(2, i) * 31 + add) * 31 + add);
+    }
 }
+
+static void views_in_a_table(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *source = segue_test_words(test, 32, 1);
+    segue_buffer *data = segue_test_words(test, 32, 2);
+    segue_buffer *low = segue_test_view(test, source, 16, 64);
+    segue_buffer *high = segue_test_view(test, data, 64, 64);
+    segue_command_buffer *commands = record_mix(test, 8);
+    const struct segue_buffer_ref table[] = {segue_test_ref(low, 16, 32),
+                                             segue_test_ref(high, 8, 32)};
+    segue_test_wait(test, segue_test_submit_with(test, commands, table, 2));
+    for (uint32_t i = 0; i < 32; ++i) {
+        bool touched = i >= 18 && i < 26;
+        uint32_t word = segue_test_word(2, i);
+        segue_test_expect_all(data, i, 1,
+                              touched ? word * 31 + segue_test_word(1, i - 18 + 8) : word);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(a_table_per_submission),
+    segue_test_case(the_same_table_again),
+    segue_test_case(buffers_of_a_table_stay_alive),
+    segue_test_case(all_commands),
+    segue_test_case(bad_tables),
+    segue_test_case(aliased_slots_are_checked),
+    segue_test_case(a_table_for_no_slots),
+    segue_test_case(more_tables_than_are_kept),
+    segue_test_case(views_in_a_table),
+};
+
+const struct segue_conformance_area segue_conformance_slots = {"slots", tests,
+                                                               sizeof(tests) / sizeof(tests[0])};

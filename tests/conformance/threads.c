@@ -5,6 +5,7 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <stdio.h>
 
 enum { THREADS = 4, ROUNDS = 25, COUNT = 16 };
 
@@ -18,21 +19,38 @@ struct worker {
     segue_semaphore *semaphore;
     uint32_t index;
     segue_status status;
+    /** Of the thread's last failure. */
+    char message[256];
+    void (*body)(struct worker *);
 };
 
-static void run_workers(struct worker *workers, void *(*body)(void *))
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    worker->body(worker);
+    // The last error is the thread's own.
+    snprintf(worker->message, sizeof(worker->message), "%.255s", segue_last_error()->message);
+    return NULL;
+}
+
+static void start_worker(struct worker *worker, void (*body)(struct worker *))
+{
+    worker->body = body;
+    assert_int_equal(pthread_create(&worker->thread, NULL, work, worker), 0);
+}
+
+static void run_workers(struct worker *workers, void (*body)(struct worker *))
 {
     for (uint32_t i = 0; i < THREADS; ++i)
-        assert_int_equal(pthread_create(&workers[i].thread, NULL, body, &workers[i]), 0);
+        start_worker(&workers[i], body);
     for (uint32_t i = 0; i < THREADS; ++i)
         assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
     for (uint32_t i = 0; i < THREADS; ++i)
-        assert_int_equal(workers[i].status, SEGUE_OK);
+        CHECK_OK_ELSEWHERE(workers[i].status, workers[i].message);
 }
 
-static void *submit_shared(void *argument)
+static void submit_shared(struct worker *worker)
 {
-    struct worker *worker = argument;
     const struct segue_execution execution = {.command_buffer = worker->commands};
     for (uint32_t round = 0; round < ROUNDS && worker->status == SEGUE_OK; ++round) {
         const struct segue_semaphore_value signal = {worker->semaphore, round + 1};
@@ -43,7 +61,6 @@ static void *submit_shared(void *argument)
             worker->status =
                 segue_semaphore_wait(worker->semaphore, round + 1, SEGUE_TIMEOUT_INFINITE);
     }
-    return NULL;
 }
 
 static void one_command_buffer_one_queue(void **state)
@@ -119,9 +136,8 @@ static segue_status record_and_run(struct worker *worker, segue_command_buffer *
     return status;
 }
 
-static void *record_own(void *argument)
+static void record_own(struct worker *worker)
 {
-    struct worker *worker = argument;
     const struct segue_command_buffer_params params = {.mode = worker->test->mode};
     segue_command_buffer *commands = NULL;
     worker->status = segue_command_buffer_create(worker->test->device, &params, &commands);
@@ -130,7 +146,6 @@ static void *record_own(void *argument)
     segue_command_buffer_destroy(commands);
     if (worker->status == SEGUE_OK)
         worker->status = segue_semaphore_wait(worker->semaphore, ROUNDS, SEGUE_TIMEOUT_INFINITE);
-    return NULL;
 }
 
 static void recording_side_by_side(void **state)
@@ -154,13 +169,12 @@ static void recording_side_by_side(void **state)
 }
 
 /** Thread i waits for i and signals i + 1. */
-static void *hand_on(void *argument)
+static void hand_on(struct worker *worker)
 {
-    struct worker *worker = argument;
     worker->status = segue_semaphore_wait(worker->semaphore, worker->index, SEGUE_TIMEOUT_INFINITE);
+    segue_status signalled = segue_semaphore_signal(worker->semaphore, worker->index + 1);
     if (worker->status == SEGUE_OK)
-        worker->status = segue_semaphore_signal(worker->semaphore, worker->index + 1);
-    return NULL;
+        worker->status = signalled;
 }
 
 static void waiting_for_each_other(void **state)
@@ -174,9 +188,8 @@ static void waiting_for_each_other(void **state)
     CHECK_OK(segue_semaphore_wait(semaphore, THREADS, 0));
 }
 
-static void *create_and_destroy(void *argument)
+static void create_and_destroy(struct worker *worker)
 {
-    struct worker *worker = argument;
     for (uint32_t round = 0; round < ROUNDS && worker->status == SEGUE_OK; ++round) {
         segue_buffer *buffer = NULL;
         segue_buffer *view = NULL;
@@ -189,7 +202,6 @@ static void *create_and_destroy(void *argument)
             worker->status = segue_buffer_write(view, 0, &round, sizeof(round));
         segue_buffer_destroy(view);
     }
-    return NULL;
 }
 
 static void creating_and_destroying(void **state)
@@ -204,14 +216,132 @@ static void creating_and_destroying(void **state)
     assert_int_equal(stats.device.current_bytes, 0);
 }
 
-int segue_conformance_threads(void)
+/** Passes the semaphore's value back and forth with the test's own thread. */
+static void ping_pong_body(struct worker *worker)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(one_command_buffer_one_queue),
-        segue_test_case(one_command_buffer_many_queues),
-        segue_test_case(recording_side_by_side),
-        segue_test_case(waiting_for_each_other),
-        segue_test_case(creating_and_destroying),
-    };
-    return cmocka_run_group_tests_name("threads", tests, NULL, NULL);
+    for (uint32_t round = 0; round < ROUNDS && worker->status == SEGUE_OK; ++round) {
+        worker->status =
+            segue_semaphore_wait(worker->semaphore, 2 * round + 1, SEGUE_TIMEOUT_INFINITE);
+        if (worker->status == SEGUE_OK)
+            worker->status = segue_semaphore_signal(worker->semaphore, 2 * round + 2);
+    }
 }
+
+static void ping_pong(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    struct worker worker = {.semaphore = semaphore};
+    start_worker(&worker, ping_pong_body);
+    segue_status status = SEGUE_OK;
+    for (uint32_t round = 0; round < ROUNDS && status == SEGUE_OK; ++round) {
+        status = segue_semaphore_signal(semaphore, 2 * round + 1);
+        if (status == SEGUE_OK)
+            status = segue_semaphore_wait(semaphore, 2 * round + 2, SEGUE_TIMEOUT_INFINITE);
+    }
+    assert_int_equal(pthread_join(worker.thread, NULL), 0);
+    CHECK_OK(status);
+    CHECK_OK_ELSEWHERE(worker.status, worker.message);
+    CHECK_OK(segue_semaphore_wait(semaphore, 2 * ROUNDS, 0));
+}
+
+static void wait_for_index(struct worker *worker)
+{
+    worker->status =
+        segue_semaphore_wait(worker->semaphore, 1 + worker->index, SEGUE_TIMEOUT_INFINITE);
+}
+
+static void one_signal_wakes_all(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    struct worker workers[THREADS] = {0};
+    for (uint32_t i = 0; i < THREADS; ++i) {
+        workers[i] = (struct worker){.semaphore = semaphore, .index = i / 2};
+        start_worker(&workers[i], wait_for_index);
+    }
+    // Beyond what any of them waits for.
+    segue_status status = segue_semaphore_signal(semaphore, 100);
+    for (uint32_t i = 0; i < THREADS; ++i)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    CHECK_OK(status);
+    for (uint32_t i = 0; i < THREADS; ++i)
+        CHECK_OK_ELSEWHERE(workers[i].status, workers[i].message);
+}
+
+static void a_failure_wakes_all(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *never = segue_test_semaphore(test, 0);
+    segue_semaphore *after = segue_test_semaphore(test, 0);
+    segue_queue *queue = segue_test_queue(test);
+    const struct segue_semaphore_value wait = {never, 1};
+    const struct segue_semaphore_value signal = {after, 10};
+    const struct segue_submission submission = {
+        .waits = &wait, .wait_count = 1, .signals = &signal, .signal_count = 1};
+    CHECK_OK(segue_queue_submit(queue, &submission));
+    struct worker workers[THREADS] = {0};
+    for (uint32_t i = 0; i < THREADS; ++i) {
+        workers[i] = (struct worker){.semaphore = after, .index = i};
+        start_worker(&workers[i], wait_for_index);
+    }
+    // Drops the submission.
+    segue_test_destroy(test, queue);
+    for (uint32_t i = 0; i < THREADS; ++i)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    for (uint32_t i = 0; i < THREADS; ++i) {
+        assert_int_equal(workers[i].status, SEGUE_INVALID_STATE);
+        assert_string_not_equal(workers[i].message, "");
+    }
+}
+
+static void submit_own_table(struct worker *worker)
+{
+    const struct segue_buffer_ref table = {.buffer = worker->data,
+                                           .length_bytes = SEGUE_WHOLE_SIZE};
+    const struct segue_execution execution = {worker->commands, &table, 1};
+    for (uint32_t round = 0; round < ROUNDS && worker->status == SEGUE_OK; ++round) {
+        const struct segue_semaphore_value signal = {worker->semaphore, round + 1};
+        const struct segue_submission submission = {
+            .executions = &execution, .execution_count = 1, .signals = &signal, .signal_count = 1};
+        worker->status = segue_queue_submit(worker->queue, &submission);
+    }
+    if (worker->status == SEGUE_OK)
+        worker->status = segue_semaphore_wait(worker->semaphore, ROUNDS, SEGUE_TIMEOUT_INFINITE);
+}
+
+static void one_command_buffer_many_tables(void **state)
+{
+    struct segue_test *test = *state;
+    segue_command_buffer *commands = segue_test_begin_with(test, 1, 0);
+    segue_test_dispatch_scale(test, commands, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE), COUNT, 3, 1);
+    CHECK_OK(segue_command_buffer_end(commands));
+    struct worker workers[THREADS] = {0};
+    for (uint32_t i = 0; i < THREADS; ++i)
+        workers[i] = (struct worker){.queue = i % 2 ? test->queue : segue_test_queue(test),
+                                     .commands = commands,
+                                     .data = segue_test_words(test, COUNT, i),
+                                     .semaphore = segue_test_semaphore(test, 0)};
+    run_workers(workers, submit_own_table);
+    for (uint32_t w = 0; w < THREADS; ++w) {
+        uint32_t word = segue_test_word(w, 0);
+        for (uint32_t round = 0; round < ROUNDS; ++round)
+            word = word * 3 + 1;
+        segue_test_expect_all(workers[w].data, 0, 1, word);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(one_command_buffer_one_queue),
+    segue_test_case(one_command_buffer_many_queues),
+    segue_test_case(recording_side_by_side),
+    segue_test_case(waiting_for_each_other),
+    segue_test_case(creating_and_destroying),
+    segue_test_case(ping_pong),
+    segue_test_case(one_signal_wakes_all),
+    segue_test_case(a_failure_wakes_all),
+    segue_test_case(one_command_buffer_many_tables),
+};
+
+const struct segue_conformance_area segue_conformance_threads = {"threads", tests,
+                                                                 sizeof(tests) / sizeof(tests[0])};

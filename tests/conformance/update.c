@@ -124,16 +124,57 @@ static void bad_arguments(void **state)
     expect_failure(test, segue_test_ref(source_only, 0, 4), data, SEGUE_INVALID_ACCESS, "");
 }
 
-int segue_conformance_update(void)
+static void later_updates_win(void **state)
 {
-    const struct CMUnitTest tests[] = {
-        segue_test_case(data_is_captured),
-        segue_test_case(every_size_and_alignment),
-        segue_test_case(largest),
-        segue_test_case(host_visible_target),
-        segue_test_case(same_data_every_time),
-        segue_test_case(nothing_for_length_zero),
-        segue_test_case(bad_arguments),
-    };
-    return cmocka_run_group_tests_name("update", tests, NULL, NULL);
+    struct segue_test *test = *state;
+    enum { COUNT = 16 };
+    segue_buffer *buffer = segue_test_zeros(test, COUNT);
+    segue_command_buffer *commands = segue_test_begin(test);
+    uint32_t expected[COUNT] = {0};
+    for (uint32_t k = 0; k < 10; ++k) {
+        uint32_t words[8];
+        uint32_t first = k * 3 % 9;
+        for (uint32_t i = 0; i < 8; ++i)
+            expected[first + i] = words[i] = segue_test_word(k, i);
+        CHECK_OK(segue_cmd_update(commands, segue_test_ref(buffer, first * 4, 32), words));
+        segue_test_barrier(commands);
+    }
+    segue_test_run(test, commands);
+    segue_test_expect(buffer, 0, expected, COUNT);
 }
+
+static void many_and_large(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 24, WORDS = SEGUE_MAX_UPDATE_BYTES / 4 };
+    static uint32_t words[WORDS];
+    segue_buffer *buffer = segue_test_zeros(test, COUNT * WORDS);
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t k = 0; k < COUNT; ++k) {
+        for (uint32_t i = 0; i < WORDS; ++i)
+            words[i] = k * WORDS + i;
+        CHECK_OK(segue_cmd_update(
+            commands, segue_test_ref(buffer, (uint64_t)k * sizeof(words), sizeof(words)), words));
+    }
+    segue_test_run(test, commands);
+    for (uint32_t k = 0; k < COUNT; ++k) {
+        for (uint32_t i = 0; i < WORDS; ++i)
+            words[i] = k * WORDS + i;
+        segue_test_expect(buffer, (uint64_t)k * WORDS, words, WORDS);
+    }
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(data_is_captured),
+    segue_test_case(every_size_and_alignment),
+    segue_test_case(largest),
+    segue_test_case(host_visible_target),
+    segue_test_case(same_data_every_time),
+    segue_test_case(nothing_for_length_zero),
+    segue_test_case(bad_arguments),
+    segue_test_case(later_updates_win),
+    segue_test_case(many_and_large),
+};
+
+const struct segue_conformance_area segue_conformance_update = {"update", tests,
+                                                                sizeof(tests) / sizeof(tests[0])};

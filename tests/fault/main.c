@@ -1,99 +1,174 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fails every driver call, every driver allocation and every host allocation of each scenario, once
-// and for ever. Each time the scenario must report it, leave nothing behind and succeed when tried
-// again.
+// fault KIND|all lives|AREA: fails driver calls, driver allocations or host allocations of each
+// scenario, one at a time, once and for ever. Each time the scenario must report it, leave nothing
+// behind, and succeed when tried again. SEGUE_TEST_FAULTS=all takes every fault of long scenarios,
+// too; otherwise these are taken at even distances.
+#include "faulty_memory.h"
 #include "scenario.h"
 
 #include <inttypes.h>
-#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /** CUresults: an allocation that failed, and a failure that no other code describes. */
 enum { CUDA_OUT_OF_MEMORY = 2, CUDA_UNKNOWN = 999 };
 
-/** Host memory whose nth allocation fails. Counts are guarded by the lock. */
-struct faulty_memory {
-    pthread_mutex_t lock;
-    uint64_t count;
+enum kind { DRIVER_CALLS, DRIVER_ALLOCATIONS, HOST_ALLOCATIONS, KIND_COUNT };
+static const char *const kind_names[KIND_COUNT] = {"driver_calls", "driver_allocations",
+                                                   "host_allocations"};
+
+/** Faults of a scenario that has more are taken at even distances: about this many... */
+enum { MANY = 40 };
+/** ... and fewer of a scenario with more than this many calls, so that all cost about the same. */
+enum { LONG = 1000 };
+
+/** Defects after which a scenario is given up. */
+enum { ENOUGH = 20 };
+
+/** Seconds after which a run hangs. */
+enum { PATIENCE_S = 60 };
+
+/** One fault. */
+struct point {
+    enum kind kind;
     uint64_t nth;
     bool forever;
-    uint64_t failed;
-    uint64_t live;
-    uint64_t live_bytes;
 };
 
-static void *faulty_allocate(void *context, size_t size_bytes, size_t align_bytes)
-{
-    struct faulty_memory *memory = context;
-    pthread_mutex_lock(&memory->lock);
-    uint64_t count = ++memory->count;
-    bool fail = memory->nth != 0 && (memory->forever ? count >= memory->nth : count == memory->nth);
-    void *pointer = NULL;
-    size_t align = align_bytes < sizeof(void *) ? sizeof(void *) : align_bytes;
-    if (fail)
-        ++memory->failed;
-    else if (posix_memalign(&pointer, align, size_bytes) != 0)
-        pointer = NULL;
-    if (pointer) {
-        // What is not initialised shall show.
-        memset(pointer, 0xa5, size_bytes);
-        ++memory->live;
-        memory->live_bytes += size_bytes;
-    }
-    pthread_mutex_unlock(&memory->lock);
-    return pointer;
-}
+/** Sums over all scenarios, shared with the processes that run them. */
+struct totals {
+    uint64_t points;
+    uint64_t tolerated;
+    uint64_t failures;
+};
+static struct totals *totals;
 
-static void faulty_release(void *context, void *pointer, size_t size_bytes)
-{
-    struct faulty_memory *memory = context;
-    pthread_mutex_lock(&memory->lock);
-    --memory->live;
-    memory->live_bytes -= size_bytes;
-    pthread_mutex_unlock(&memory->lock);
-    memset(pointer, 0x5a, size_bytes);
-    free(pointer);
-}
-
-/** What the loops share. */
-struct fault_test {
+/** What a scenario's loop works with. */
+static struct {
     const struct segue_soft_api *soft;
-    /** Keeps the driver loaded, so that its controls stay valid. */
-    segue_device *keeper;
     struct faulty_memory memory;
     struct segue_allocator allocator;
-    /** Opens every device of the scenarios. */
-    struct segue_device_params params;
+    struct scenario_run run;
+    bool every_fault;
     /** The driver's log of its calls. */
     char log_path[64];
     /** What Segue logged as warnings or errors in the last run, cut to fit. */
     char warnings[65536];
-    /** Of all scenarios. */
-    uint64_t points;
-    uint64_t tolerated;
-};
+    pthread_mutex_t warnings_lock;
+    /** The fault of this run; nth 0: none. */
+    struct point point;
+    bool armed;
+    /** The scenario makes the driver fail by itself from here on, and whether the loop's fault had
+     *  come about by then. */
+    bool given_over;
+    bool fired_before;
+    struct segue_soft_report at_start;
+    /** For the signal handler. */
+    char doing[256];
+} loop = {.memory.lock = PTHREAD_MUTEX_INITIALIZER, .warnings_lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void keep_warning(void *context, enum segue_log_level level, const char *message)
 {
-    struct fault_test *test = context;
-    size_t length = strlen(test->warnings);
-    if (level <= SEGUE_LOG_WARNING)
-        snprintf(test->warnings + length, sizeof(test->warnings) - length, "%s\n", message);
+    (void)context;
+    if (level > SEGUE_LOG_WARNING)
+        return;
+    pthread_mutex_lock(&loop.warnings_lock);
+    size_t length = strlen(loop.warnings);
+    snprintf(loop.warnings + length, sizeof(loop.warnings) - length, "%s\n", message);
+    pthread_mutex_unlock(&loop.warnings_lock);
 }
 
-static segue_status run(struct fault_test *test, const struct scenario *scenario)
+static struct segue_soft_report report(void)
 {
-    test->warnings[0] = '\0';
-    return scenario->run(&test->params);
+    struct segue_soft_report now;
+    loop.soft->get_report(&now);
+    return now;
+}
+
+static void arm(void *context)
+{
+    (void)context;
+    loop.armed = true;
+    loop.memory.count = 0;
+    loop.soft->reset_report();
+    loop.at_start = report();
+    const struct segue_soft_fault fault = {
+        .target = loop.point.kind == DRIVER_ALLOCATIONS ? SEGUE_SOFT_FAULT_ALLOCATION
+                                                        : SEGUE_SOFT_FAULT_DRIVER_CALL,
+        .nth = loop.point.nth,
+        .forever = loop.point.forever,
+        .driver_result = loop.point.kind == DRIVER_ALLOCATIONS ? CUDA_OUT_OF_MEMORY : CUDA_UNKNOWN,
+    };
+    if (loop.point.kind == HOST_ALLOCATIONS) {
+        loop.memory.forever = loop.point.forever;
+        loop.memory.nth = loop.point.nth;
+    } else if (loop.point.nth) {
+        loop.soft->set_fault(&fault);
+    }
+}
+
+static bool has_fired(void)
+{
+    return loop.point.kind == HOST_ALLOCATIONS ? loop.memory.failed != 0
+           : loop.given_over                   ? loop.fired_before
+                                               : report().fault_count != 0;
+}
+
+static void give_over(void *context)
+{
+    (void)context;
+    if (loop.given_over)
+        return;
+    loop.fired_before = report().fault_count != 0;
+    loop.given_over = true;
+}
+
+/** Runs the scenario with this fault. Returns how often the fault's kind came up. */
+static uint64_t run(const struct scenario *scenario, struct point point,
+                    struct scenario_outcome *out_outcome)
+{
+    snprintf(loop.doing, sizeof(loop.doing), "%s, %s, %s %" PRIu64, scenario->name,
+             kind_names[point.kind], point.forever ? "for ever from" : "once at", point.nth);
+    loop.point = point;
+    loop.armed = loop.given_over = loop.fired_before = false;
+    loop.warnings[0] = '\0';
+    loop.memory.failed = loop.memory.nth = 0;
+    alarm(PATIENCE_S);
+    scenario->run(scenario, &loop.run, out_outcome);
+    alarm(0);
+    loop.memory.nth = 0;
+    loop.soft->set_fault(NULL);
+    loop.soft->set_device_lost(0);
+    loop.soft->set_paused(false);
+    struct segue_soft_report now = report();
+    return point.kind == HOST_ALLOCATIONS ? loop.memory.count
+           : point.kind == DRIVER_CALLS   ? now.call_count
+                                          : now.allocation_count;
+}
+
+/** Prints one defect; the first few with what the scenario printed. */
+static void SEGUE_PRINTF(1, 2) complain(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", loop.doing);
+    vfprintf(stderr, format, arguments);
+    fprintf(stderr, "\n");
+    va_end(arguments);
+    if (++totals->failures <= 3)
+        fprintf(stderr, "%s\n", segue_scenario_output());
 }
 
 /** The name of the first call that the driver failed in the last run, from its log. */
-static void faulted_call(const struct fault_test *test, char *out_name, size_t capacity)
+static void faulted_call(char *out_name, size_t capacity)
 {
     snprintf(out_name, capacity, "?");
-    FILE *file = fopen(test->log_path, "r");
+    FILE *file = fopen(loop.log_path, "r");
     if (!file)
         return;
     char line[4096];
@@ -116,233 +191,246 @@ static bool is_probe(const char *call)
            strstr(call, "GetErrorName") || strstr(call, "GetParamInfo");
 }
 
-static struct segue_soft_report report_of(const struct fault_test *test)
+/** Statuses that a fault cannot be the reason of. */
+static bool is_beside_the_point(segue_status status)
 {
-    struct segue_soft_report report;
-    test->soft->get_report(&report);
-    return report;
+    return status == SEGUE_MISMATCH || status == SEGUE_HAZARD || status == SEGUE_TIMEOUT ||
+           status == SEGUE_INVALID_ARGUMENT || status == SEGUE_OUT_OF_RANGE ||
+           status == SEGUE_INVALID_ACCESS || status == SEGUE_NOT_FOUND ||
+           status == SEGUE_UNIMPLEMENTED || status == SEGUE_IO_ERROR ||
+           status == SEGUE_INVALID_DATA;
 }
 
-static void check_memory(const struct fault_test *test, const char *scenario, const char *what,
-                         uint64_t nth)
+/** Without a fault everything must work, before and after each fault. Returns how often the fault's
+ *  kind came up. */
+static uint64_t must_succeed(const struct scenario *scenario, enum kind kind)
 {
-    if (test->memory.live != 0 || test->memory.live_bytes != 0)
-        fail_msg("%s, %s %" PRIu64 ": %" PRIu64 " host allocations are left", scenario, what, nth,
-                 test->memory.live);
+    struct scenario_outcome outcome;
+    uint64_t live = report().live_objects;
+    uint64_t count = run(scenario, (struct point){.kind = kind}, &outcome);
+    struct segue_soft_report now = report();
+    if (outcome.status != SEGUE_OK)
+        complain("%s: %s", segue_status_name(outcome.status), outcome.message);
+    if (!loop.armed)
+        complain("did not come to its start");
+    if (now.live_objects != live)
+        complain("%" PRIu64 " driver objects are left", now.live_objects - live);
+    if (now.hazard_count || now.misuse_count)
+        complain("%s%s", now.first_hazard, now.first_misuse);
+    if (loop.memory.live || loop.memory.live_bytes)
+        complain("%" PRIu64 " host allocations are left", loop.memory.live);
+    return count;
 }
 
-/** Without a fault everything must work, before and after each fault. */
-static void must_succeed(struct fault_test *test, const struct scenario *scenario)
+/** What must be so after any fault. `excused`: the driver refused to give something up. */
+static void check_end(uint64_t live, bool excused)
 {
-    struct segue_soft_report before = report_of(test);
-    test->memory.nth = 0;
-    segue_status status = run(test, scenario);
-    if (status != SEGUE_OK)
-        fail_msg("%s without a fault: %s: %s", scenario->name, segue_status_name(status),
-                 segue_last_error()->message);
-    assert_int_equal(report_of(test).live_objects, before.live_objects);
-    assert_int_equal(report_of(test).hazard_count, 0);
-    check_memory(test, scenario->name, "no fault", 0);
+    struct segue_soft_report now = report();
+    if (now.live_objects != live && !excused)
+        complain("%" PRIu64 " driver objects are left", now.live_objects - live);
+    if (now.misuse_count)
+        complain("%s", now.first_misuse);
+    if (loop.memory.live || loop.memory.live_bytes)
+        complain("%" PRIu64 " host allocations are left", loop.memory.live);
+    // The count must be right again for the next run.
+    loop.memory.live = loop.memory.live_bytes = 0;
 }
 
-/** Runs with one driver fault. Returns false once the fault no longer comes about. */
-static bool run_driver_fault(struct fault_test *test, const struct scenario *scenario,
-                             const struct segue_soft_fault *fault)
+/** Judges a run in which the driver failed. */
+static void check_driver_fault(const struct scenario_outcome *outcome, bool forever, uint64_t live)
 {
-    char name[96];
-    snprintf(name, sizeof(name), "%s %s",
-             fault->target == SEGUE_SOFT_FAULT_ALLOCATION ? "driver allocation" : "driver call",
-             fault->forever ? "for ever from" : "once at");
-    test->soft->reset_report();
-    uint64_t live = report_of(test).live_objects;
-    unlink(test->log_path);
-    assert_true(test->soft->set_log_path(test->log_path));
-    test->soft->set_fault(fault);
-    segue_status status = run(test, scenario);
-    test->soft->set_fault(NULL);
-    test->soft->set_log_path(NULL);
-    struct segue_soft_report report = report_of(test);
-    if (report.fault_count == 0) {
-        assert_int_equal(status, SEGUE_OK);
-        return false;
-    }
-    ++test->points;
     char call[64];
-    faulted_call(test, call, sizeof(call));
+    faulted_call(call, sizeof(call));
     // A failure that cannot be returned, because something is being given up or can be done in
     // another way, is at least logged.
-    bool logged = status == SEGUE_OK && strstr(test->warnings, call);
-    if (status == SEGUE_OK) {
-        ++test->tolerated;
+    bool logged = strstr(loop.warnings, call) != NULL;
+    bool given_up = (outcome->status == SEGUE_OK || outcome->status == SEGUE_MISMATCH) && logged;
+    if (outcome->status == SEGUE_OK) {
+        ++totals->tolerated;
         if (!logged && !is_probe(call))
-            fail_msg("%s, %s %" PRIu64 ": the failure of %s was lost", scenario->name, name,
-                     fault->nth, call);
-    } else if (segue_last_error()->status != status || segue_last_error()->message[0] == '\0') {
-        fail_msg("%s, %s %" PRIu64 " (%s): status %s without a message", scenario->name, name,
-                 fault->nth, call, segue_status_name(status));
-    } else if (status == SEGUE_MISMATCH || status == SEGUE_HAZARD || status == SEGUE_TIMEOUT ||
-               status == SEGUE_INVALID_ARGUMENT || status == SEGUE_OUT_OF_RANGE) {
-        fail_msg("%s, %s %" PRIu64 " (%s): %s is not what happened: %s", scenario->name, name,
-                 fault->nth, call, segue_status_name(status), segue_last_error()->message);
+            complain("the failure of %s was lost", call);
+    } else if (is_beside_the_point(outcome->status) && !given_up) {
+        complain("%s: %s is not what happened: %s", call, segue_status_name(outcome->status),
+                 outcome->message);
+    } else if (outcome->message[0] == '\0') {
+        complain("%s: %s without a message", call, segue_status_name(outcome->status));
     }
-    // What the driver refused to give up stays.
-    if (report.live_objects != live && !fault->forever && !logged)
-        fail_msg("%s, %s %" PRIu64 " (%s): %" PRIu64 " driver objects are left", scenario->name,
-                 name, fault->nth, call, report.live_objects - live);
-    if (report.misuse_count != 0)
-        fail_msg("%s, %s %" PRIu64 " (%s): %s", scenario->name, name, fault->nth, call,
-                 report.first_misuse);
-    check_memory(test, scenario->name, name, fault->nth);
-    return true;
+    check_end(live, forever || given_up);
 }
 
-static void driver_loop(struct fault_test *test, const struct scenario *scenario,
-                        enum segue_soft_fault_target target, bool forever)
+/** Judges a run in which host memory ran out. */
+static void check_memory_fault(const struct scenario_outcome *outcome, uint64_t live)
 {
-    for (uint64_t nth = 1;; ++nth) {
-        const struct segue_soft_fault fault = {
-            .target = target,
-            .nth = nth,
-            .forever = forever,
-            .driver_result =
-                target == SEGUE_SOFT_FAULT_ALLOCATION ? CUDA_OUT_OF_MEMORY : CUDA_UNKNOWN,
-        };
-        if (!run_driver_fault(test, scenario, &fault))
-            break;
-        must_succeed(test, scenario);
+    if (outcome->status == SEGUE_OK) {
+        ++totals->tolerated;
+        if (!strstr(loop.warnings, "memory"))
+            complain("nobody was told");
+    } else if (outcome->status != SEGUE_OUT_OF_HOST_MEMORY) {
+        complain("%s is not what happened: %s", segue_status_name(outcome->status),
+                 outcome->message);
+    } else if (outcome->message[0] == '\0') {
+        complain("no message");
     }
+    check_end(live, false);
 }
 
-static bool run_memory_fault(struct fault_test *test, const struct scenario *scenario, uint64_t nth,
-                             bool forever)
+/** Runs with one fault. Returns false if it did not come about. */
+static bool run_point(const struct scenario *scenario, struct point point)
 {
-    const char *name = forever ? "host allocation for ever from" : "host allocation once at";
-    test->soft->reset_report();
-    uint64_t live = report_of(test).live_objects;
-    test->memory.count = 0;
-    test->memory.failed = 0;
-    test->memory.nth = nth;
-    test->memory.forever = forever;
-    segue_status status = run(test, scenario);
-    test->memory.nth = 0;
-    if (test->memory.failed == 0) {
-        assert_int_equal(status, SEGUE_OK);
+    struct scenario_outcome outcome;
+    uint64_t live = report().live_objects;
+    unlink(loop.log_path);
+    bool logging = point.kind != HOST_ALLOCATIONS && loop.soft->set_log_path(loop.log_path);
+    run(scenario, point, &outcome);
+    if (logging)
+        loop.soft->set_log_path(NULL);
+    if (!has_fired()) {
+        if (outcome.status != SEGUE_OK)
+            complain("without the fault: %s: %s", segue_status_name(outcome.status),
+                     outcome.message);
         return false;
     }
-    ++test->points;
-    if (status == SEGUE_OK) {
-        ++test->tolerated;
-        if (!strstr(test->warnings, "memory"))
-            fail_msg("%s, %s %" PRIu64 ": nobody was told", scenario->name, name, nth);
-    } else if (status != SEGUE_OUT_OF_HOST_MEMORY ||
-               segue_last_error()->status != SEGUE_OUT_OF_HOST_MEMORY)
-        fail_msg("%s, %s %" PRIu64 ": %s: %s", scenario->name, name, nth, segue_status_name(status),
-                 segue_last_error()->message);
-    struct segue_soft_report report = report_of(test);
-    if (report.live_objects != live)
-        fail_msg("%s, %s %" PRIu64 ": %" PRIu64 " driver objects are left", scenario->name, name,
-                 nth, report.live_objects - live);
-    if (report.misuse_count != 0)
-        fail_msg("%s, %s %" PRIu64 ": %s", scenario->name, name, nth, report.first_misuse);
-    check_memory(test, scenario->name, name, nth);
+    ++totals->points;
+    if (point.kind == HOST_ALLOCATIONS)
+        check_memory_fault(&outcome, live);
+    else
+        check_driver_fault(&outcome, point.forever, live);
     return true;
 }
 
-static void memory_loop(struct fault_test *test, const struct scenario *scenario, bool forever)
+/** How far apart the faults of a scenario with `count` of them are, and `calls` calls in all. */
+static uint64_t stride_of(uint64_t count, uint64_t calls)
 {
-    for (uint64_t nth = 1; run_memory_fault(test, scenario, nth, forever); ++nth)
-        must_succeed(test, scenario);
+    uint64_t points = calls > LONG ? MANY * (uint64_t)LONG / calls : MANY;
+    if (points < 4)
+        points = 4;
+    return loop.every_fault || count <= points ? 1 : (count + points - 1) / points;
 }
 
-static void each_scenario(struct fault_test *test,
-                          void (*loop)(struct fault_test *, const struct scenario *))
+static void run_scenario(const struct scenario *scenario, enum kind kind)
 {
-    test->points = 0;
-    test->tolerated = 0;
-    for (uint32_t i = 0; i < scenario_count; ++i) {
-        uint64_t before = test->points;
-        must_succeed(test, &scenarios[i]);
-        loop(test, &scenarios[i]);
-        print_message("%s: %" PRIu64 " fault points\n", scenarios[i].name, test->points - before);
+    clock_t start = clock();
+    uint64_t before = totals->points;
+    uint64_t failures_before = totals->failures;
+    uint64_t calls = must_succeed(scenario, DRIVER_CALLS);
+    uint64_t count = must_succeed(scenario, kind);
+    uint64_t stride = stride_of(count, calls);
+    for (int forever = 0; forever < 2; ++forever) {
+        for (uint64_t nth = 1; totals->failures < failures_before + ENOUGH; nth += stride) {
+            if (!run_point(scenario, (struct point){kind, nth, forever != 0}))
+                break;
+            must_succeed(scenario, kind);
+        }
     }
-    print_message("%" PRIu64 " fault points in all; %" PRIu64 " of them answered in another way, "
-                  "and logged\n",
-                  test->points, test->tolerated);
-    assert_true(test->points >= 10);
+    printf("%s, %s: %" PRIu64 " fault points of %" PRIu64 ", %.2f s\n", scenario->name,
+           kind_names[kind], totals->points - before, 2 * count,
+           (double)(clock() - start) / CLOCKS_PER_SEC);
+    fflush(stdout);
 }
 
-static void both_call_loops(struct fault_test *test, const struct scenario *scenario)
+static void on_signal(int number)
 {
-    driver_loop(test, scenario, SEGUE_SOFT_FAULT_DRIVER_CALL, false);
-    driver_loop(test, scenario, SEGUE_SOFT_FAULT_DRIVER_CALL, true);
+    // Only what may be called here.
+    static const char text[] = " hung or aborted\n";
+    segue_scenario_mute(false);
+    if (write(2, loop.doing, strlen(loop.doing)) < 0 || write(2, text, sizeof(text) - 1) < 0)
+        _exit(2);
+    _exit(128 + number);
 }
 
-static void both_allocation_loops(struct fault_test *test, const struct scenario *scenario)
+/** The same in a process of its own: what a failing driver refuses to give up stays, and would slow
+ *  the next ones down; and a crash ends this scenario only. */
+static void run_apart(const struct scenario *scenario, enum kind kind)
 {
-    driver_loop(test, scenario, SEGUE_SOFT_FAULT_ALLOCATION, false);
-    driver_loop(test, scenario, SEGUE_SOFT_FAULT_ALLOCATION, true);
+    fflush(stdout);
+    fflush(stderr);
+    pid_t child = fork();
+    if (child == 0) {
+        run_scenario(scenario, kind);
+        fflush(stdout);
+        _exit(0);
+    }
+    int status = 0;
+    if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+        return;
+    fprintf(stderr, "%s, %s: the process ended with %d\n", scenario->name, kind_names[kind],
+            status);
+    ++totals->failures;
 }
 
-static void both_memory_loops(struct fault_test *test, const struct scenario *scenario)
+/** Runs the kinds from `first` to `last` of scenarios. */
+static void run_scenarios(const struct scenario *scenarios, size_t count, enum kind first,
+                          enum kind last)
 {
-    memory_loop(test, scenario, false);
-    memory_loop(test, scenario, true);
+    for (int kind = first; kind <= (int)last; ++kind) {
+        for (size_t i = 0; i < count; ++i)
+            run_apart(&scenarios[i], (enum kind)kind);
+    }
 }
 
-static void driver_calls(void **state)
+static bool run_named(const char *what, enum kind first, enum kind last)
 {
-    each_scenario(*state, both_call_loops);
+    if (strcmp(what, "lives") == 0) {
+        run_scenarios(segue_lives, segue_life_count, first, last);
+        return true;
+    }
+    const struct segue_conformance_area *area = segue_conformance_find(what);
+    size_t count = 0;
+    struct scenario *scenarios = area ? segue_conformance_scenarios(area, &count) : NULL;
+    if (!scenarios)
+        return false;
+    run_scenarios(scenarios, count, first, last);
+    free(scenarios);
+    return true;
 }
 
-static void driver_allocations(void **state)
+/** `keeper` keeps the driver loaded, so that its controls stay valid. */
+static int run_with(segue_device *keeper, const char *what, enum kind first, enum kind last)
 {
-    each_scenario(*state, both_allocation_loops);
-}
-
-static void host_allocations(void **state)
-{
-    each_scenario(*state, both_memory_loops);
-}
-
-static int setup(void **state)
-{
-    static struct fault_test test;
-    test = (struct fault_test){.memory.lock = PTHREAD_MUTEX_INITIALIZER};
-    test.allocator = (struct segue_allocator){faulty_allocate, faulty_release, &test.memory};
-    test.params = (struct segue_device_params){.allocator = &test.allocator,
-                                               .log = keep_warning,
-                                               .log_context = &test,
-                                               .validation = SEGUE_VALIDATION_FULL};
-    snprintf(test.log_path, sizeof(test.log_path), "segue-fault-%ld.jsonl", (long)getpid());
-    CHECK_OK(segue_device_open("soft://", NULL, &test.keeper));
-    test.soft = segue_device_get_soft_api(test.keeper);
-    *state = &test;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fault_test *test = *state;
-    test->soft->set_fault(NULL);
-    test->soft->set_log_path(NULL);
-    unlink(test->log_path);
-    segue_device_destroy(test->keeper);
-    return 0;
+    const char *faults = getenv("SEGUE_TEST_FAULTS");
+    loop.every_fault = faults && strcmp(faults, "all") == 0;
+    loop.soft = segue_device_get_soft_api(keeper);
+    loop.allocator = segue_test_faulty_allocator(&loop.memory);
+    loop.run = (struct scenario_run){.params = {.allocator = &loop.allocator,
+                                                .log = keep_warning,
+                                                .validation = SEGUE_VALIDATION_FULL},
+                                     .soft = loop.soft,
+                                     .arm = arm,
+                                     .give_over = give_over};
+    snprintf(loop.log_path, sizeof(loop.log_path), "segue-fault-%ld.jsonl", (long)getpid());
+    totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (totals == MAP_FAILED)
+        return 1;
+    signal(SIGALRM, on_signal);
+    signal(SIGABRT, on_signal);
+    bool ran = run_named(what, first, last);
+    unlink(loop.log_path);
+    printf("%" PRIu64 " fault points in all; %" PRIu64 " of them answered in another way, and "
+           "logged; %" PRIu64 " defects\n",
+           totals->points, totals->tolerated, totals->failures);
+    return !ran || totals->failures != 0 || totals->points < 10;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(driver_calls, setup, teardown),
-        cmocka_unit_test_setup_teardown(driver_allocations, setup, teardown),
-        cmocka_unit_test_setup_teardown(host_allocations, setup, teardown),
-    };
-    for (size_t i = 0; argc == 2 && i < sizeof(tests) / sizeof(tests[0]); ++i) {
-        if (strcmp(argv[1], tests[i].name) != 0)
-            continue;
-        cmocka_set_test_filter(argv[1]);
-        return cmocka_run_group_tests_name("fault", tests, NULL, NULL) == 0 ? 0 : 1;
+    bool all = argc == 3 && strcmp(argv[1], "all") == 0;
+    int kind = 0;
+    while (argc == 3 && !all && kind < KIND_COUNT && strcmp(argv[1], kind_names[kind]) != 0)
+        ++kind;
+    if (argc != 3 || kind == KIND_COUNT) {
+        fprintf(stderr, "usage: fault driver_calls|driver_allocations|host_allocations|all "
+                        "lives|AREA\n");
+        return 2;
     }
-    fprintf(stderr, "usage: fault driver_calls|driver_allocations|host_allocations\n");
-    return 2;
+    segue_device *keeper = NULL;
+    if (segue_device_open(segue_test_device_uri(), NULL, &keeper) != SEGUE_OK ||
+        !segue_device_get_soft_api(keeper)) {
+        fprintf(stderr, "no software driver: %s\n", segue_last_error()->message);
+        segue_device_destroy(keeper);
+        return 1;
+    }
+    int result =
+        run_with(keeper, argv[2], (enum kind)kind, all ? HOST_ALLOCATIONS : (enum kind)kind);
+    segue_device_destroy(keeper);
+    return result;
 }

@@ -14,10 +14,23 @@ struct segue_test_object {
     destroy_fn destroy;
 };
 
+static const struct segue_test_hooks *hooks;
+
+void segue_test_set_hooks(const struct segue_test_hooks *new_hooks)
+{
+    hooks = new_hooks;
+}
+
 const char *segue_test_device_uri(void)
 {
     const char *uri = getenv("SEGUE_TEST_DEVICE");
     return uri && *uri ? uri : "soft://";
+}
+
+enum segue_execution_mode segue_test_mode(void)
+{
+    const char *mode = getenv("SEGUE_TEST_MODE");
+    return mode && strcmp(mode, "stream") == 0 ? SEGUE_EXECUTION_STREAM : SEGUE_EXECUTION_GRAPH;
 }
 
 uint64_t segue_test_environment_number(const char *name, uint64_t fallback)
@@ -40,17 +53,27 @@ int segue_test_prepare(void)
     return skip ? SEGUE_TEST_EXIT_SKIPPED : 1;
 }
 
-void segue_test_check(segue_status actual, segue_status expected, const char *call,
-                      const char *file, int line)
+void segue_test_check_message(segue_status actual, segue_status expected, const char *message,
+                              const char *call, const char *file, int line)
 {
     if (actual == expected)
         return;
     print_error("%s returned %s, expected %s\n", call, segue_status_name(actual),
                 segue_status_name(expected));
     if (actual != SEGUE_OK)
-        print_error("  %s:%d: %s\n", segue_last_error()->file, (int)segue_last_error()->line,
-                    segue_last_error()->message);
+        print_error("  %s\n", message);
+    if (hooks)
+        hooks->failed_check(hooks->context, actual, expected, message, call);
     _fail(file, line);
+}
+
+void segue_test_check(segue_status actual, segue_status expected, const char *call,
+                      const char *file, int line)
+{
+    const struct segue_error *error = segue_last_error();
+    // The message of an older failure says nothing about this one.
+    segue_test_check_message(actual, expected, error->status == actual ? error->message : "", call,
+                             file, line);
 }
 
 void segue_test_check_error(segue_status actual, segue_status expected, const char *text,
@@ -107,6 +130,16 @@ void segue_test_destroy(struct segue_test *test, void *object)
     fail_msg("segue_test_destroy: not an object of this test");
 }
 
+static void destroy_device(void *object)
+{
+    segue_device_destroy(object);
+}
+
+static void destroy_executable(void *object)
+{
+    segue_executable_destroy(object);
+}
+
 static void destroy_buffer(void *object)
 {
     segue_buffer_destroy(object);
@@ -139,34 +172,83 @@ static void print_log(void *context, enum segue_log_level level, const char *mes
         print_message("%s\n", message);
 }
 
+/** Where the last test that has a log of its own wants it. */
+static struct segue_device_params tee;
+
+static void log_to_both(void *context, enum segue_log_level level, const char *message)
+{
+    (void)context;
+    tee.log(tee.log_context, level, message);
+    hooks->log(hooks->log_context, level, message);
+}
+
+static segue_status open_device(const char *uri, const struct segue_device_params *params,
+                                segue_device **out_device)
+{
+    struct segue_device_params all = params ? *params : (struct segue_device_params){0};
+    if (hooks && !all.allocator)
+        all.allocator = hooks->allocator;
+    if (hooks && all.log) {
+        tee = all;
+        all.log = log_to_both;
+    } else if (hooks) {
+        all.log = hooks->log;
+        all.log_context = hooks->log_context;
+    } else if (!all.log) {
+        all.log = print_log;
+    }
+    return segue_device_open(uri, &all, out_device);
+}
+
 int segue_test_setup(void **state)
 {
     struct segue_test *test = calloc(1, sizeof(*test));
     assert_non_null(test);
-    const char *mode = getenv("SEGUE_TEST_MODE");
-    test->mode =
-        mode && strcmp(mode, "stream") == 0 ? SEGUE_EXECUTION_STREAM : SEGUE_EXECUTION_GRAPH;
+    *state = test;
+    test->mode = segue_test_mode();
     test->order_seed = segue_test_environment_number("SEGUE_TEST_ORDER_SEED", 0);
-    const struct segue_device_params params = {.validation = SEGUE_VALIDATION_FULL,
-                                               .log = print_log};
-    CHECK_OK(segue_device_open(segue_test_device_uri(), &params, &test->device));
+    const struct segue_device_params params = {.validation = SEGUE_VALIDATION_FULL};
+    CHECK_OK(open_device(segue_test_device_uri(), &params, &test->device));
     segue_device_get_info(test->device, &test->info);
     test->soft = segue_device_get_soft_api(test->device);
-    if (test->soft)
+    if (hooks)
+        test->soft = hooks->soft;
+    else if (test->soft)
         test->soft->reset_report();
     CHECK_OK(segue_test_kernels_create(test->device, &test->kernels));
     CHECK_OK(segue_queue_create(test->device, NULL, &test->queue));
     CHECK_OK(segue_semaphore_create(test->device, 0, &test->done));
-    *state = test;
     return 0;
+}
+
+/** Whether the software driver saw nothing amiss. */
+static bool check_report(const struct segue_soft_api *soft, bool expects_hazards)
+{
+    struct segue_soft_report report;
+    soft->get_report(&report);
+    if (report.live_objects != 0)
+        print_error("%" PRIu64 " objects of the driver are left\n", report.live_objects);
+    if (report.misuse_count != 0)
+        print_error("misuse: %s\n", report.first_misuse);
+    if (report.hazard_count != 0 && !expects_hazards)
+        print_error("hazard: %s\n", report.first_hazard);
+    return !report.live_objects && !report.misuse_count &&
+           (!report.hazard_count || expects_hazards);
 }
 
 int segue_test_teardown(void **state)
 {
     struct segue_test *test = *state;
+    if (!test)
+        return 0;
     const struct segue_soft_api *soft = test->soft;
     if (soft) {
         soft->set_fault(NULL);
+        // A test that made a kernel fail may have ended while it is in flight.
+        for (int i = 0; i < SEGUE_TEST_KERNEL_COUNT; ++i)
+            if (!soft->register_kernel(&segue_test_references[i]))
+                print_error("%s is not registered again\n", segue_test_references[i].name);
+        soft->set_device_lost(0);
         soft->set_paused(false);
     }
     // Waits for what is in flight, so that destroying in any order is fine.
@@ -178,26 +260,40 @@ int segue_test_teardown(void **state)
     segue_device_destroy(test->device);
     bool expects_hazards = test->expects_hazards;
     free(test);
-    if (!soft)
-        return 0;
-    struct segue_soft_report report;
-    soft->get_report(&report);
-    if (report.live_objects != 0)
-        print_error("%" PRIu64 " objects of the driver are left\n", report.live_objects);
-    if (report.misuse_count != 0)
-        print_error("misuse: %s\n", report.first_misuse);
-    if (report.hazard_count != 0 && !expects_hazards)
-        print_error("hazard: %s\n", report.first_hazard);
-    return report.live_objects || report.misuse_count || (report.hazard_count && !expects_hazards);
+    return soft && !hooks && !check_report(soft, expects_hazards);
+}
+
+segue_device *segue_test_device(struct segue_test *test, const char *uri,
+                                const struct segue_device_params *params)
+{
+    segue_device *device = NULL;
+    CHECK_OK(open_device(uri, params, &device));
+    keep(test, device, destroy_device);
+    return device;
+}
+
+segue_executable *segue_test_executable(struct segue_test *test,
+                                        const struct segue_executable_params *params)
+{
+    segue_executable *executable = NULL;
+    CHECK_OK(segue_executable_create(test->device, params, &executable));
+    keep(test, executable, destroy_executable);
+    return executable;
+}
+
+segue_buffer *segue_test_buffer_on(struct segue_test *test, segue_device *device,
+                                   const struct segue_buffer_params *params)
+{
+    segue_buffer *buffer = NULL;
+    CHECK_OK(segue_buffer_create(device, params, &buffer));
+    keep(test, buffer, destroy_buffer);
+    return buffer;
 }
 
 segue_buffer *segue_test_buffer_of(struct segue_test *test,
                                    const struct segue_buffer_params *params)
 {
-    segue_buffer *buffer = NULL;
-    CHECK_OK(segue_buffer_create(test->device, params, &buffer));
-    keep(test, buffer, destroy_buffer);
-    return buffer;
+    return segue_test_buffer_on(test, test->device, params);
 }
 
 segue_buffer *segue_test_buffer(struct segue_test *test, uint64_t size_bytes)
@@ -252,12 +348,17 @@ segue_event *segue_test_event(struct segue_test *test)
     return event;
 }
 
-segue_queue *segue_test_queue(struct segue_test *test)
+segue_queue *segue_test_queue_of(struct segue_test *test, const struct segue_queue_params *params)
 {
     segue_queue *queue = NULL;
-    CHECK_OK(segue_queue_create(test->device, NULL, &queue));
+    CHECK_OK(segue_queue_create(test->device, params, &queue));
     keep(test, queue, destroy_queue);
     return queue;
+}
+
+segue_queue *segue_test_queue(struct segue_test *test)
+{
+    return segue_test_queue_of(test, NULL);
 }
 
 segue_command_buffer *segue_test_begin_with(struct segue_test *test, uint32_t slot_count,

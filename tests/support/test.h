@@ -50,6 +50,27 @@ struct segue_test {
 
 /** URI of the device under test. */
 const char *segue_test_device_uri(void);
+/** The mode under test. */
+enum segue_execution_mode segue_test_mode(void);
+
+/** What the fault loop changes about every test that follows. */
+struct segue_test_hooks {
+    /** How devices are opened; the validation is always full. */
+    const struct segue_allocator *allocator;
+    segue_log_fn log;
+    void *log_context;
+    /** Stands for the software driver's own controls. The loop itself resets and checks the
+     *  driver's report. */
+    const struct segue_soft_api *soft;
+    /** Told of every failed check of a status, before the test ends. `message` is that of the
+     *  failure. */
+    void (*failed_check)(void *context, segue_status actual, segue_status expected,
+                         const char *message, const char *call);
+    void *context;
+};
+
+/** NULL: none. Not copied. */
+void segue_test_set_hooks(const struct segue_test_hooks *hooks);
 
 /** cmocka fixture. `*state` becomes a struct segue_test. Full validation is on. */
 int segue_test_setup(void **state);
@@ -69,6 +90,11 @@ void segue_test_check(segue_status actual, segue_status expected, const char *ca
                       const char *file, int line);
 #define CHECK_OK(call) segue_test_check((call), SEGUE_OK, #call, __FILE__, __LINE__)
 #define CHECK_STATUS(call, expected) segue_test_check((call), (expected), #call, __FILE__, __LINE__)
+/** The same for a status that another thread got, with the message it found. */
+void segue_test_check_message(segue_status actual, segue_status expected, const char *message,
+                              const char *call, const char *file, int line);
+#define CHECK_OK_ELSEWHERE(status, message) \
+    segue_test_check_message((status), SEGUE_OK, (message), #status, __FILE__, __LINE__)
 /** Also requires the last error to be that failure, and its message to contain `text`. */
 void segue_test_check_error(segue_status actual, segue_status expected, const char *text,
                             const char *call, const char *file, int line);
@@ -87,9 +113,16 @@ uint64_t segue_test_environment_number(const char *name, uint64_t fallback);
 
 /* Objects; all are destroyed at teardown. Any failure fails the test. */
 
+/** Another device under test, for `params` (NULL: defaults) with what the hooks say. */
+segue_device *segue_test_device(struct segue_test *test, const char *uri,
+                                const struct segue_device_params *params);
+segue_executable *segue_test_executable(struct segue_test *test,
+                                        const struct segue_executable_params *params);
 /** Device memory of all uses, content undefined. */
 segue_buffer *segue_test_buffer(struct segue_test *test, uint64_t size_bytes);
 segue_buffer *segue_test_buffer_of(struct segue_test *test,
+                                   const struct segue_buffer_params *params);
+segue_buffer *segue_test_buffer_on(struct segue_test *test, segue_device *device,
                                    const struct segue_buffer_params *params);
 /** `count` words: word i is segue_test_word(seed, i). */
 segue_buffer *segue_test_words(struct segue_test *test, uint64_t count, uint64_t seed);
@@ -100,6 +133,7 @@ segue_buffer *segue_test_view(struct segue_test *test, segue_buffer *parent, uin
 segue_semaphore *segue_test_semaphore(struct segue_test *test, uint64_t value);
 segue_event *segue_test_event(struct segue_test *test);
 segue_queue *segue_test_queue(struct segue_test *test);
+segue_queue *segue_test_queue_of(struct segue_test *test, const struct segue_queue_params *params);
 /** Recording, in the mode under test. */
 segue_command_buffer *segue_test_begin(struct segue_test *test);
 /** The same with slots and flags. */

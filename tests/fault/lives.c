@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "scenario.h"
 
+#include <stdio.h>
+
 enum { COUNT = 64 };
 
 /** Everything that a scenario may make; destroyed in one place, whatever was made. */
@@ -188,38 +190,18 @@ static segue_status live(struct life *life, enum segue_execution_mode mode)
     return status == SEGUE_OK ? compare(life, 6) : status;
 }
 
-static segue_status run_graph(const struct segue_device_params *params)
-{
-    struct life life = {0};
-    segue_status status = start(&life, params);
-    if (status == SEGUE_OK)
-        status = live(&life, SEGUE_EXECUTION_GRAPH);
-    finish(&life);
-    return status;
-}
-
-static segue_status run_stream(const struct segue_device_params *params)
-{
-    struct life life = {0};
-    segue_status status = start(&life, params);
-    if (status == SEGUE_OK)
-        status = live(&life, SEGUE_EXECUTION_STREAM);
-    finish(&life);
-    return status;
-}
-
 /** Slots, a secondary, and a submission that is kept until the host signals. */
-static segue_status live_with_slots(struct life *life)
+static segue_status live_with_slots(struct life *life, enum segue_execution_mode mode)
 {
     const struct segue_buffer_ref data = segue_test_whole(life->data);
     const struct segue_buffer_ref slot = segue_test_slot(0, 0, SEGUE_WHOLE_SIZE);
-    segue_status status = begin(life, SEGUE_EXECUTION_GRAPH, 1, &life->secondary);
+    segue_status status = begin(life, mode, 1, &life->secondary);
     if (status == SEGUE_OK)
         status = scale(life, life->secondary, slot);
     if (status == SEGUE_OK)
         status = segue_command_buffer_end(life->secondary);
     if (status == SEGUE_OK)
-        status = begin(life, SEGUE_EXECUTION_GRAPH, 1, &life->commands);
+        status = begin(life, mode, 1, &life->commands);
     if (status == SEGUE_OK)
         status = segue_cmd_execute(life->commands, life->secondary, &slot, 1);
     if (status == SEGUE_OK)
@@ -241,19 +223,47 @@ static segue_status live_with_slots(struct life *life)
     return status == SEGUE_OK ? compare(life, 4) : status;
 }
 
-static segue_status run_slots(const struct segue_device_params *params)
+/** Lives `live_in`, and gives everything up. */
+static void run_life(const struct scenario_run *run, struct scenario_outcome *out_outcome,
+                     segue_status (*live_in)(struct life *, enum segue_execution_mode),
+                     enum segue_execution_mode mode)
 {
     struct life life = {0};
-    segue_status status = start(&life, params);
+    run->arm(run->context);
+    segue_status status = start(&life, &run->params);
     if (status == SEGUE_OK)
-        status = live_with_slots(&life);
+        status = live_in(&life, mode);
+    *out_outcome = (struct scenario_outcome){.status = status};
+    if (status != SEGUE_OK && segue_last_error()->status == status)
+        snprintf(out_outcome->message, sizeof(out_outcome->message), "%.511s",
+                 segue_last_error()->message);
     finish(&life);
-    return status;
 }
 
-const struct scenario scenarios[] = {
-    {"graph", run_graph},
-    {"stream", run_stream},
-    {"slots", run_slots},
+static void run_graph(const struct scenario *scenario, const struct scenario_run *run,
+                      struct scenario_outcome *out_outcome)
+{
+    (void)scenario;
+    run_life(run, out_outcome, live, SEGUE_EXECUTION_GRAPH);
+}
+
+static void run_stream(const struct scenario *scenario, const struct scenario_run *run,
+                       struct scenario_outcome *out_outcome)
+{
+    (void)scenario;
+    run_life(run, out_outcome, live, SEGUE_EXECUTION_STREAM);
+}
+
+static void run_slots(const struct scenario *scenario, const struct scenario_run *run,
+                      struct scenario_outcome *out_outcome)
+{
+    (void)scenario;
+    run_life(run, out_outcome, live_with_slots, SEGUE_EXECUTION_GRAPH);
+}
+
+const struct scenario segue_lives[] = {
+    {"graph", run_graph, NULL},
+    {"stream", run_stream, NULL},
+    {"slots", run_slots, NULL},
 };
-const uint32_t scenario_count = sizeof(scenarios) / sizeof(scenarios[0]);
+const size_t segue_life_count = sizeof(segue_lives) / sizeof(segue_lives[0]);
