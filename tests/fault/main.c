@@ -23,7 +23,7 @@ static const char *const kind_names[KIND_COUNT] = {"driver_calls", "driver_alloc
                                                    "host_allocations"};
 
 /** Faults of a scenario that has more are taken at even distances: about this many... */
-enum { MANY = 40 };
+enum { MANY = 32 };
 /** ... and fewer of a scenario with more than this many calls, so that all cost about the same. */
 enum { LONG = 1000 };
 
@@ -55,7 +55,8 @@ static struct {
     struct segue_allocator allocator;
     struct scenario_run run;
     bool every_fault;
-    /** The driver's log of its calls. */
+    /** The driver's log of its calls, in memory. */
+    int log_file;
     char log_path[64];
     /** What Segue logged as warnings or errors in the last run, cut to fit. */
     char warnings[65536];
@@ -279,8 +280,8 @@ static bool run_point(const struct scenario *scenario, struct point point)
 {
     struct scenario_outcome outcome;
     uint64_t live = report().live_objects;
-    unlink(loop.log_path);
-    bool logging = point.kind != HOST_ALLOCATIONS && loop.soft->set_log_path(loop.log_path);
+    bool logging = point.kind != HOST_ALLOCATIONS && ftruncate(loop.log_file, 0) == 0 &&
+                   loop.soft->set_log_path(loop.log_path);
     run(scenario, point, &outcome);
     if (logging)
         loop.soft->set_log_path(NULL);
@@ -397,14 +398,14 @@ static int run_with(segue_device *keeper, const char *what, enum kind first, enu
                                      .soft = loop.soft,
                                      .arm = arm,
                                      .give_over = give_over};
-    snprintf(loop.log_path, sizeof(loop.log_path), "segue-fault-%ld.jsonl", (long)getpid());
+    loop.log_file = memfd_create("segue-fault", 0);
+    snprintf(loop.log_path, sizeof(loop.log_path), "/proc/self/fd/%d", loop.log_file);
     totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (totals == MAP_FAILED)
+    if (totals == MAP_FAILED || loop.log_file < 0)
         return 1;
     signal(SIGALRM, on_signal);
     signal(SIGABRT, on_signal);
     bool ran = run_named(what, first, last);
-    unlink(loop.log_path);
     printf("%" PRIu64 " fault points in all; %" PRIu64 " of them answered in another way, and "
            "logged; %" PRIu64 " defects\n",
            totals->points, totals->tolerated, totals->failures);
