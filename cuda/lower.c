@@ -74,9 +74,8 @@ static void set_builtin(struct segue_operation *operation, CUfunction function, 
     operation->as.kernel.parameters = parameters;
 }
 
-/** Whether a kernel does a fill, or a copy that touches host-visible memory, better than the
- * driver.
- */
+/** Whether a kernel is better than the driver at a fill, or at a copy that touches host-visible
+ *  memory. */
 static bool kernel_is_better(const struct segue_lowering *lowering, uint64_t length_bytes)
 {
     return lowering->mode == SEGUE_EXECUTION_GRAPH && length_bytes < SEGUE_SMALL_TRANSFER_BYTES;

@@ -68,8 +68,9 @@ enum segue_graph_stage {
     /** One node for each command that does work, an edge for each pair that must be ordered and is
      *  not ordered through another edge. */
     SEGUE_GRAPH_STAGE_DAG = 0,
-    /** What was really given to the driver. SEGUE_INVALID_STATE where no graph has been built
-     *  (stream mode, or slots and no submission yet). */
+    /** What was given to the driver: the types of its nodes as kept, its nodes and edges by running
+     *  the pass that they came from again. SEGUE_INVALID_STATE where no graph has been built
+     * (stream mode, or slots and no submission yet). */
     SEGUE_GRAPH_STAGE_GRAPH = 1,
 };
 
