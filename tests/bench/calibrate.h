@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file calibrate.h
+ * segue-bench --calibrate.
+ */
+#ifndef SEGUE_BENCH_CALIBRATE_H
+#define SEGUE_BENCH_CALIBRATE_H
+
+#include "harness.h"
+
+/** Measures the opened device's cost model, prints it and writes it to the file that devices of
+ *  that name read when they are opened. What is not measured keeps the values that it has. False if
+ *  something failed; that is on stderr. */
+bool segue_bench_calibrate(struct segue_bench *bench);
+
+#endif // SEGUE_BENCH_CALIBRATE_H
