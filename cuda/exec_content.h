@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file exec_content.h
+ * What an executable graph was last made to do, command by command: enough to
+ * tell, without a pass over order or shape, whether a new recording makes the
+ * same graph, and which nodes of it differ.
+ *
+ * A content is one array of words with a record for each command of a recording
+ * but debug groups:
+ *
+ *   head       kind, flags and class of the node, the duration hint: structure
+ *   place      node (low half), number of the record's first access (high half)
+ *   fixed      by kind; of a dispatch 6 words: executable, entry point and
+ * grid, block, shared memory, counts accesses   3 words each: device address,
+ * length, slot with offset (0 for buffers) rest       by kind: constants,
+ * inline data, masks
+ *
+ * Everything that order and shape depend on is compared; addresses may differ
+ * as alias.h says.
+ */
+#ifndef SEGUE_CUDA_EXEC_CONTENT_H
+#define SEGUE_CUDA_EXEC_CONTENT_H
+
+#include "lower.h"
+
+#include "allocator.h"
+#include "plan.h"
+
+/** Words before the fixed ones. */
+#define SEGUE_RECORD_HEAD_WORDS 2
+#define SEGUE_ACCESS_WORDS 3
+/** Node of commands that have none, and record of nodes (joins) that have none.
+ */
+#define SEGUE_NO_RECORD UINT32_MAX
+
+/** What a graph depends on beside its recording. */
+struct segue_variant {
+    uint64_t order_seed;
+    uint32_t flags;
+};
+
+struct segue_exec_content {
+    const struct segue_allocator *allocator;
+    uint64_t *words;
+    size_t word_count;
+    size_t word_capacity;
+    /** By node: first word of its record, or SEGUE_NO_RECORD. */
+    uint32_t *records;
+    size_t node_count;
+    uint32_t access_count;
+    /** segue_exec_content_hash of the recording. */
+    uint64_t hash;
+    struct segue_variant variant;
+};
+
+/** A command whose record differs from the kept one. */
+struct segue_change {
+    const struct segue_segment *segment;
+    /** First word of the record. */
+    uint32_t record;
+    /** An address differs. */
+    bool moved;
+    /** Inline data differs and nothing else: the node is as it should be. */
+    bool data_only;
+};
+
+struct segue_changes {
+    const struct segue_allocator *allocator;
+    struct segue_change *list;
+    size_t count;
+    size_t capacity;
+    /** Of the changes, those that moved. */
+    size_t moved_count;
+    /** Some inline data differs. */
+    bool inline_data;
+    /** Room for one record. */
+    uint64_t *scratch;
+    size_t scratch_capacity;
+};
+
+/** Hash of what segue_exec_content_match never lets differ, but only what is quick
+ * to tell. */
+uint64_t segue_exec_content_hash(const struct segue_recording *recording,
+                                 struct segue_variant variant);
+
+/** Writes down a recording as lowered for `lowering`; the nodes are those of
+ * `plan`. Fills in a zeroed content. SEGUE_OUT_OF_HOST_MEMORY. */
+SEGUE_MUST_CHECK segue_status segue_exec_content_create(const struct segue_lowering *lowering,
+                                                        const struct segue_plan *plan,
+                                                        struct segue_variant variant,
+                                                        struct segue_exec_content *out_content);
+void segue_exec_content_finish(struct segue_exec_content *content);
+
+enum segue_match {
+    /** The same graph, if what has moved keeps its aliases; `changes` lists the
+       commands. */
+    SEGUE_MATCH_SAME,
+    SEGUE_MATCH_DIFFERENT,
+    SEGUE_MATCH_NO_MEMORY,
+};
+
+/** Compares a recording with a kept content, word by word. `changes` is emptied
+ * first. */
+enum segue_match segue_exec_content_match(const struct segue_exec_content *content,
+                                          const struct segue_lowering *lowering,
+                                          struct segue_changes *changes);
+/** Lists the nodes that differ between two contents of one structure. The
+ * segments are found in `plan`, which `next` was made with. `restaged`: inline
+ * data lies elsewhere than before. False when out of memory. */
+bool segue_exec_content_compare(const struct segue_exec_content *kept,
+                                const struct segue_exec_content *next,
+                                const struct segue_plan *plan, bool restaged,
+                                struct segue_changes *changes);
+/** Words of a command's record; and the record, all but its place, into room
+ * for that many. */
+size_t segue_segment_record_words(const struct segue_segment *segment);
+void segue_segment_write_record(const struct segue_lowering *lowering,
+                                const struct segue_segment *segment, uint64_t *record);
+/** Writes a change down. */
+void segue_exec_content_rewrite(struct segue_exec_content *content,
+                                const struct segue_lowering *lowering,
+                                const struct segue_change *change);
+
+bool segue_changes_add(struct segue_changes *changes, struct segue_change change);
+void segue_changes_finish(struct segue_changes *changes);
+
+/** The node of a record, SEGUE_NO_RECORD if the command is no work. */
+static inline uint32_t segue_record_node(const uint64_t *record)
+{
+    return (uint32_t)record[1];
+}
+static inline uint32_t segue_record_first_access(const uint64_t *record)
+{
+    return (uint32_t)(record[1] >> 32);
+}
+static inline enum segue_command_kind segue_record_kind(const uint64_t *record)
+{
+    return (enum segue_command_kind)(record[0] & 0xff);
+}
+/** Its accesses and their number. */
+const uint64_t *segue_record_accesses(const uint64_t *record, uint32_t *out_count);
+/** Its size in words. */
+size_t segue_record_words(const uint64_t *record);
+/** Bytes of host memory that a content holds. */
+uint64_t segue_exec_content_bytes(const struct segue_exec_content *content);
+
+#endif // SEGUE_CUDA_EXEC_CONTENT_H

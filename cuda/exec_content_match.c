@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Comparing recordings with kept contents. This runs over every command of
+// every recording that is made again, so it reads each word once and branches
+// once a record.
+#include "exec_content.h"
+
+#include "recording.h"
+
+#include <stddef.h>
+#include <string.h>
+
+/** What was found in one record. */
+struct difference {
+    /** Not 0: order or shape may differ. */
+    uint64_t structure;
+    uint64_t content;
+    uint64_t moved;
+    bool inline_data;
+};
+
+static inline void compare_access(const struct segue_lowering *lowering, const uint64_t *kept,
+                                  const struct segue_range *range, struct difference *difference)
+{
+    uint64_t address;
+    uint64_t slot = 0;
+    if (segue_range_is_slot(range)) {
+        address = segue_range_resolve(range, lowering->table).device_address;
+        slot = (uint64_t)range->object | range->offset_bytes << 18;
+    } else {
+        const segue_buffer *buffer = segue_range_buffer(range);
+        address =
+            buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
+    }
+    difference->moved |= kept[0] ^ address;
+    difference->structure |= (kept[1] ^ range->length_bytes) | (kept[2] ^ slot);
+}
+
+/** Whether bytes differ from words that end in zeros. Small sizes are the usual
+ * ones. */
+static inline uint64_t compare_bytes(const uint64_t *kept, const unsigned char *data,
+                                     size_t size_bytes)
+{
+    uint64_t different = 0;
+    uint64_t word;
+    for (; size_bytes >= sizeof(word); size_bytes -= sizeof(word), data += sizeof(word)) {
+        memcpy(&word, data, sizeof(word));
+        different |= *kept++ ^ word;
+    }
+    if (size_bytes != 0) {
+        word = 0;
+        memcpy(&word, data, size_bytes);
+        different |= *kept ^ word;
+    }
+    return different;
+}
+
+/** Returns the words of the record. */
+static inline size_t compare_dispatch(const struct segue_lowering *lowering, const uint64_t *kept,
+                                      const struct segue_dispatch_segment *dispatch,
+                                      struct difference *difference)
+{
+    uint64_t fixed[6];
+    memcpy(fixed, (const char *)dispatch + offsetof(struct segue_dispatch_segment, executable),
+           sizeof(fixed));
+    const uint64_t *old = kept + SEGUE_RECORD_HEAD_WORDS;
+    const uint64_t head =
+        (uint64_t)SEGUE_COMMAND_DISPATCH | (uint64_t)dispatch->base.is_empty << 8 |
+        (uint64_t)(dispatch->base.is_empty ? SEGUE_NODE_JOIN : SEGUE_NODE_DISPATCH) << 24 |
+        (uint64_t)dispatch->base.duration_ns << 32;
+    const uint64_t launch = old[1] ^ fixed[1];
+    difference->structure =
+        (kept[0] ^ head) | (old[0] ^ fixed[0]) | (uint32_t)launch | (old[5] ^ fixed[5]);
+    if (difference->structure != 0)
+        return 0;
+    difference->content = launch | (old[2] ^ fixed[2]) | (old[3] ^ fixed[3]) | (old[4] ^ fixed[4]);
+    const uint64_t *words = old + 6;
+    const struct segue_range *end = dispatch->bindings + dispatch->binding_count;
+    for (const struct segue_range *range = dispatch->bindings; range < end;
+         range++, words += SEGUE_ACCESS_WORDS)
+        compare_access(lowering, words, range, difference);
+    const uint32_t size_bytes = dispatch->constants_size_bytes;
+    difference->content |= compare_bytes(words, (const unsigned char *)end, size_bytes);
+    return (size_t)(words - kept) + (size_bytes + 7u) / 8;
+}
+
+/** Compares a record of any other kind, written anew in `made`, of `words`
+ * words. */
+static void compare_records(const uint64_t *kept, const uint64_t *made, size_t words,
+                            struct difference *difference)
+{
+    uint32_t count;
+    const size_t first = (size_t)(segue_record_accesses(made, &count) - made);
+    const size_t rest = first + (size_t)count * SEGUE_ACCESS_WORDS;
+    uint64_t fixed = 0;
+    for (size_t i = SEGUE_RECORD_HEAD_WORDS; i < first; i++)
+        fixed |= kept[i] ^ made[i];
+    for (size_t i = first; i < rest; i += SEGUE_ACCESS_WORDS) {
+        difference->moved |= kept[i] ^ made[i];
+        difference->structure |= (kept[i + 1] ^ made[i + 1]) | (kept[i + 2] ^ made[i + 2]);
+    }
+    const bool tail =
+        rest < words && memcmp(kept + rest, made + rest, (words - rest) * sizeof(*kept)) != 0;
+    // What is fixed in a barrier or an event is order.
+    if (segue_record_kind(kept) > SEGUE_COMMAND_DISPATCH) {
+        difference->structure |= fixed | tail;
+    } else {
+        difference->content |= fixed;
+        difference->inline_data = tail;
+    }
+}
+
+/** Returns the words of the record, 0 when out of memory. */
+static size_t compare_other(const struct segue_lowering *lowering, const uint64_t *kept,
+                            const struct segue_segment *segment, struct segue_changes *changes,
+                            struct difference *difference)
+{
+    const size_t words = segue_segment_record_words(segment);
+    if (!segue_grow(changes->allocator, (void **)&changes->scratch, &changes->scratch_capacity,
+                    words, sizeof(*changes->scratch)))
+        return 0;
+    segue_segment_write_record(lowering, segment, changes->scratch);
+    difference->structure = kept[0] ^ changes->scratch[0];
+    // With equal heads both are of one kind, and the sizes can be compared.
+    if (difference->structure == 0 && segue_record_words(kept) == words)
+        compare_records(kept, changes->scratch, words, difference);
+    else
+        difference->structure = 1;
+    return words;
+}
+
+enum segue_match segue_exec_content_match(const struct segue_exec_content *content,
+                                          const struct segue_lowering *lowering,
+                                          struct segue_changes *changes)
+{
+    const uint64_t *kept = content->words;
+    const uint64_t *end = content->words + content->word_count;
+    changes->count = changes->moved_count = 0;
+    changes->inline_data = false;
+    for (const struct segue_segment *segment = lowering->recording->first; segment != NULL;
+         segment = segment->next) {
+        struct difference difference = {0};
+        size_t words;
+        if (segment->kind >= SEGUE_COMMAND_BEGIN_GROUP)
+            continue;
+        if (kept == end)
+            return SEGUE_MATCH_DIFFERENT;
+        if (segment->kind == SEGUE_COMMAND_DISPATCH) {
+            words = compare_dispatch(lowering, kept, (const struct segue_dispatch_segment *)segment,
+                                     &difference);
+        } else {
+            words = compare_other(lowering, kept, segment, changes, &difference);
+            if (words == 0)
+                return SEGUE_MATCH_NO_MEMORY;
+        }
+        if (difference.structure != 0)
+            return SEGUE_MATCH_DIFFERENT;
+        if ((difference.content | difference.moved | difference.inline_data) != 0) {
+            changes->inline_data |= difference.inline_data;
+            if (!segue_changes_add(changes,
+                                   (struct segue_change){
+                                       .segment = segment,
+                                       .record = (uint32_t)(kept - content->words),
+                                       .moved = difference.moved != 0,
+                                       .data_only = (difference.content | difference.moved) == 0,
+                                   }))
+                return SEGUE_MATCH_NO_MEMORY;
+        }
+        kept += words;
+    }
+    return kept == end ? SEGUE_MATCH_SAME : SEGUE_MATCH_DIFFERENT;
+}
+
+/** Whether the records say the same, their places aside. */
+static bool equal_records(const uint64_t *a, const uint64_t *b)
+{
+    const size_t words = segue_record_words(a);
+    return a[0] == b[0] && words == segue_record_words(b) &&
+           memcmp(a + SEGUE_RECORD_HEAD_WORDS, b + SEGUE_RECORD_HEAD_WORDS,
+                  (words - SEGUE_RECORD_HEAD_WORDS) * sizeof(*a)) == 0;
+}
+
+bool segue_exec_content_compare(const struct segue_exec_content *kept,
+                                const struct segue_exec_content *next,
+                                const struct segue_plan *plan, bool restaged,
+                                struct segue_changes *changes)
+{
+    changes->count = changes->moved_count = 0;
+    changes->inline_data = false;
+    for (size_t i = 0; i < plan->node_count; i++) {
+        if (plan->nodes[i].segment == NULL)
+            continue;
+        const uint64_t *record = next->words + next->records[i];
+        const bool is_update = segue_record_kind(record) == SEGUE_COMMAND_UPDATE;
+        if (equal_records(kept->words + kept->records[i], record) && !(is_update && restaged))
+            continue;
+        changes->inline_data |= is_update;
+        if (!segue_changes_add(changes, (struct segue_change){
+                                            .segment = plan->nodes[i].segment,
+                                            .record = next->records[i],
+                                        }))
+            return false;
+    }
+    return true;
+}
