@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products: checks, the kernel's options, and recording.
+#include "gemv.h"
+
+#include "gemv_plan.h"
+#include "layout.h"
+#include "number.h"
+#include "quant_source.h"
+
+#include <segue/device.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static segue_status check_flags(segue_device *device, const struct segue_quant_gemv_params *params)
+{
+    const char *name = quant_name(&params->matrix);
+    const uint32_t known = GEMV_BINDING_FLAGS | SEGUE_QUANT_SILU_MUL;
+    const uint32_t excluded = SEGUE_QUANT_BIAS | SEGUE_QUANT_RESIDUAL;
+    if (params->flags & ~known)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "matrix \"%s\": flags is 0x%x; use bits of segue_quant_gemv_flags", name,
+                          params->flags);
+    if (!(params->flags & SEGUE_QUANT_SILU_MUL))
+        return SEGUE_OK;
+    if (params->flags & excluded)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "matrix \"%s\": flags is 0x%x; SEGUE_QUANT_SILU_MUL goes with neither "
+                          "SEGUE_QUANT_BIAS nor SEGUE_QUANT_RESIDUAL",
+                          name, params->flags);
+    if ((uint64_t)params->matrix.pair_stride * 2 != params->matrix.rows)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "matrix \"%s\": pair_stride is %u; SEGUE_QUANT_SILU_MUL needs half of "
+                          "the %u rows",
+                          name, params->matrix.pair_stride, params->matrix.rows);
+    return SEGUE_OK;
+}
+
+static segue_status check_params(segue_device *device, const struct segue_quant_gemv_params *params)
+{
+    const segue_status status = segue_quant_check(&params->matrix);
+    if (status != SEGUE_OK)
+        return status;
+    const char *name = quant_name(&params->matrix);
+    if (params->batch == 0 || params->batch > SEGUE_QUANT_MAX_BATCH)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT, "matrix \"%s\": batch is %u; use 1 to %u",
+                          name, params->batch, SEGUE_QUANT_MAX_BATCH);
+    if (params->activation_type != SEGUE_QUANT_BF16 && params->activation_type != SEGUE_QUANT_F16)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "matrix \"%s\": activation_type is %d; use SEGUE_QUANT_BF16 or "
+                          "SEGUE_QUANT_F16",
+                          name, (int)params->activation_type);
+    if ((unsigned)params->result_type > SEGUE_QUANT_F32)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "matrix \"%s\": result_type is %d; use a value of segue_quant_type", name,
+                          (int)params->result_type);
+    return check_flags(device, params);
+}
+
+static struct segue_quant_gemv_constants constants_of(const struct segue_quant_gemv_params *params)
+{
+    const struct segue_quant_matrix *matrix = &params->matrix;
+    return (struct segue_quant_gemv_constants){
+        .rows = matrix->rows,
+        .columns = matrix->columns,
+        .bits = matrix->bits,
+        .group_size = matrix->group_size,
+        .scale_type = (uint32_t)matrix->scale_type,
+        .zero = (uint32_t)matrix->zero,
+        .pair_stride = matrix->pair_stride,
+        .batch = params->batch,
+        .activation_type = (uint32_t)params->activation_type,
+        .result_type = (uint32_t)params->result_type,
+        .flags = params->flags,
+        .epsilon = params->epsilon,
+    };
+}
+
+/** The entry point's parameters; returns how many. */
+static uint32_t fill_parameters(uint32_t flags,
+                                struct segue_parameter out_parameters[GEMV_MAX_PARAMETERS])
+{
+    static const struct segue_parameter of_binding[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = {.access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        [GEMV_PACKED] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        [GEMV_NORM] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        [GEMV_BIAS] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
+        [GEMV_RESIDUAL] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
+        [GEMV_OUT] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
+    };
+    enum gemv_binding bindings[GEMV_BINDING_COUNT];
+    const uint32_t count = segue_quant_gemv_bindings(flags, bindings);
+    for (uint32_t i = 0; i < count; i++)
+        out_parameters[i] = of_binding[bindings[i]];
+    out_parameters[count] = (struct segue_parameter){
+        .kind = SEGUE_PARAMETER_CONSTANT,
+        .size_bytes = sizeof(struct segue_quant_gemv_constants),
+    };
+    return count + 1;
+}
+
+segue_status segue_quant_gemv_create(segue_device *device,
+                                     const struct segue_quant_gemv_params *params,
+                                     struct segue_quant_gemv *out_gemv)
+{
+    if (!params || !out_gemv)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT, "%s is NULL",
+                          params ? "out_gemv" : "params");
+    segue_status status = check_params(device, params);
+    if (status != SEGUE_OK)
+        return status;
+    struct segue_device_info info;
+    segue_device_get_info(device, &info);
+    struct segue_quant_gemv gemv = {.constants = constants_of(params)};
+    struct gemv_plan plan;
+    if (!segue_quant_gemv_choose(&gemv.constants, &info, &plan))
+        return quant_fail(device, SEGUE_UNIMPLEMENTED,
+                          "matrix \"%s\": %u vectors of %u columns do not fit the shared memory, "
+                          "which SEGUE_QUANT_NORM needs; use a smaller batch, or normalise before",
+                          quant_name(&params->matrix), params->batch, params->matrix.columns);
+
+    char texts[GEMV_OPTION_COUNT][GEMV_OPTION_BYTES];
+    const char *options[GEMV_OPTION_COUNT];
+    segue_quant_gemv_options(&gemv.constants, &plan, texts);
+    for (uint32_t i = 0; i < GEMV_OPTION_COUNT; i++)
+        options[i] = texts[i];
+    struct segue_parameter parameters[GEMV_MAX_PARAMETERS];
+    const struct segue_entry_point entry_point = {
+        .name = segue_quant_gemv_name(params->flags),
+        .parameters = parameters,
+        .parameter_count = fill_parameters(params->flags, parameters),
+        .block_size = {plan.warps * 32, 1, 1},
+        .dynamic_shared_bytes = plan.shared_bytes,
+        .flags = SEGUE_ENTRY_GRID_DEPENDENCY,
+    };
+    const struct segue_executable_params executable_params = {
+        .format = SEGUE_EXECUTABLE_CUDA_SOURCE,
+        .data = segue_quant_gemv_source,
+        .size_bytes = strlen(segue_quant_gemv_source),
+        .options = options,
+        .option_count = GEMV_OPTION_COUNT,
+        .entry_points = &entry_point,
+        .entry_point_count = 1,
+        .label = quant_name(&params->matrix),
+    };
+    status = segue_executable_create(device, &executable_params, &gemv.executable);
+    if (status != SEGUE_OK)
+        return status;
+    uint64_t sizes[GEMV_BINDING_COUNT];
+    segue_quant_gemv_sizes(&gemv.constants, sizes);
+    gemv.grid = plan.grid;
+    gemv.x_size_bytes = sizes[GEMV_X];
+    gemv.packed_size_bytes = sizes[GEMV_PACKED];
+    gemv.out_size_bytes = sizes[GEMV_OUT];
+    *out_gemv = gemv;
+    return SEGUE_OK;
+}
+
+void segue_quant_gemv_destroy(struct segue_quant_gemv *gemv)
+{
+    if (gemv && gemv->executable)
+        segue_executable_destroy(gemv->executable);
+    if (gemv)
+        gemv->executable = NULL;
+}
+
+/** The part of a reference that the binding needs. Whether it is there is for recording to say;
+ *  what is too short stays so, and is refused here. */
+static segue_status fit(const char *what, struct segue_buffer_ref given, uint64_t size_bytes,
+                        struct segue_buffer_ref *out_ref)
+{
+    if (given.length_bytes < size_bytes)
+        return quant_fail(NULL, SEGUE_OUT_OF_RANGE,
+                          "product: %s has %" PRIu64 " bytes; it needs %" PRIu64, what,
+                          given.length_bytes, size_bytes);
+    given.length_bytes = size_bytes;
+    *out_ref = given;
+    return SEGUE_OK;
+}
+
+segue_status segue_quant_cmd_gemv(segue_command_buffer *command_buffer,
+                                  const struct segue_quant_gemv *gemv,
+                                  const struct segue_quant_gemv_buffers *buffers)
+{
+    if (!gemv || !buffers || !gemv->executable)
+        return quant_fail(NULL, SEGUE_INVALID_ARGUMENT, "product: %s is NULL",
+                          !gemv     ? "gemv"
+                          : buffers ? "gemv->executable"
+                                    : "buffers");
+    const struct {
+        const char *name;
+        struct segue_buffer_ref ref;
+    } given[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = {"x", buffers->x},
+        [GEMV_PACKED] = {"packed", buffers->packed},
+        [GEMV_NORM] = {"norm", buffers->norm},
+        [GEMV_BIAS] = {"bias", buffers->bias},
+        [GEMV_RESIDUAL] = {"residual", buffers->residual},
+        [GEMV_OUT] = {"out", buffers->out},
+    };
+    enum gemv_binding bindings[GEMV_BINDING_COUNT];
+    struct segue_buffer_ref refs[GEMV_BINDING_COUNT];
+    uint64_t sizes[GEMV_BINDING_COUNT];
+    segue_quant_gemv_sizes(&gemv->constants, sizes);
+    const uint32_t count = segue_quant_gemv_bindings(gemv->constants.flags, bindings);
+    for (uint32_t i = 0; i < count; i++) {
+        const enum gemv_binding binding = bindings[i];
+        const segue_status status =
+            fit(given[binding].name, given[binding].ref, sizes[binding], &refs[i]);
+        if (status != SEGUE_OK)
+            return status;
+    }
+    const struct segue_dispatch dispatch = {
+        .executable = gemv->executable,
+        .grid = {gemv->grid, 1, 1},
+        .bindings = refs,
+        .binding_count = count,
+        .constants = &gemv->constants,
+        .constants_size_bytes = sizeof(gemv->constants),
+    };
+    return segue_cmd_dispatch(command_buffer, &dispatch);
+}

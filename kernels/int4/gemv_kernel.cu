@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+/* ---- The kernel ------------------------------------------------------------------------------ */
+
+extern __shared__ __align__(128) u8 shared[];
+
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+    ENTRY(const void *x, const u8 *packed,
+#if FLAGS & FLAG_NORM
+          const u16 *norm,
+#endif
+#if FLAGS & FLAG_BIAS
+          const float *bias,
+#endif
+#if FLAGS & FLAG_RESIDUAL
+          const void *residual,
+#endif
+          void *out, constants constants)
+{
+    const u32 warp = threadIdx.x / 32;
+    const u32 lane = threadIdx.x % 32;
+    share share;
+    share.first_tile = (u32)((u64)TILES * blockIdx.x / gridDim.x);
+    share.tile_count = (u32)((u64)TILES * (blockIdx.x + 1) / gridDim.x) - share.first_tile;
+    const u8 *tiles = packed + share.first_tile * TILE_BYTES;
+    u64 *barriers = (u64 *)(shared + WARPS * SLOTS * SLOT_BYTES);
+    float *sums = (float *)(barriers + (WARPS * SLOTS + 1) / 2 * 2);
+    u8 *staged = (u8 *)(sums + SUMS_FLOATS);
+
+    ring ring = {};
+    ring.slots = shared + warp * SLOTS * SLOT_BYTES;
+    ring.barriers = barriers + warp * SLOTS;
+    ring.first_block = BLOCKS * warp / WARPS;
+    ring.block_count = EVEN_SPLIT ? WARP_BLOCKS : BLOCKS * (warp + 1) / WARPS - ring.first_block;
+    ring.total = share.tile_count * slots_of_tile(ring);
+    ring.next = tiles + (u64)ring.first_block * BLOCK_BYTES;
+    open_ring(ring, lane);
+
+    vectors vectors = {x, nullptr, constants.epsilon};
+    outputs outputs = {};
+#if FLAGS & FLAG_NORM
+    vectors.norm = norm;
+#endif
+#if FLAGS & FLAG_BIAS
+    outputs.bias = bias;
+#endif
+#if FLAGS & FLAG_RESIDUAL
+    outputs.residual = residual;
+#endif
+    outputs.out = out;
+#if BYTES
+    outputs.squares = (float *)(staged + WARPS * WARP_STAGED_BYTES);
+    outputs.epsilon = constants.epsilon;
+#endif
+#if HAS_BULK_COPY
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+    walk(share, ring, vectors, tiles + (u64)BLOCKS * BLOCK_BYTES, sums, staged, outputs);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * @file gemv_plan.h
+ * How a product is spread over the device, and the compiler's options for it.
+ */
+#ifndef SEGUE_KERNELS_GEMV_PLAN_H
+#define SEGUE_KERNELS_GEMV_PLAN_H
+
+#include <segue/device.h>
+#include <segue/quant.h>
+
+/** Where a warp has its part of x; values as in gemv.cu. */
+enum gemv_x_place {
+    GEMV_X_SHARED = 0,
+    GEMV_X_REGISTERS = 1,
+    GEMV_X_GLOBAL = 2,
+};
+
+/** What is chosen for speed alone. */
+struct gemv_plan {
+    /** Thread blocks. */
+    uint32_t grid;
+    /** Of a block; the columns are split among them. */
+    uint32_t warps;
+    /** Slots of a warp's ring, and 128-column blocks of a slot. */
+    uint32_t slots;
+    uint32_t slot_blocks;
+    /** Tiles whose sums are added up at once. */
+    uint32_t round_tiles;
+    enum gemv_x_place x_place;
+    /** Whether x is multiplied as integers of 16 bits, rather than in its own type. */
+    bool bytes;
+    /** Thread blocks that a multiprocessor shall have registers for. */
+    uint32_t resident;
+    /** Dynamic shared memory. */
+    uint32_t shared_bytes;
+};
+
+/** Chooses. Returns false where x has to be in shared memory and does not fit. */
+bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
+                             const struct segue_device_info *device, struct gemv_plan *out_plan);
+
+#define GEMV_OPTION_COUNT 20
+#define GEMV_OPTION_BYTES 48
+
+/** Writes the options, e.g. "-DROWS=4096". */
+void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants,
+                              const struct gemv_plan *plan,
+                              char out_options[GEMV_OPTION_COUNT][GEMV_OPTION_BYTES]);
+
+#endif // SEGUE_KERNELS_GEMV_PLAN_H

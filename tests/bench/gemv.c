@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "gemv.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DEVICE = 77 };
+
+/** Larger than any matrix, and many times the L2 cache. */
+#define WEIGHTS_BYTES (1600ull << 20)
+#define QUICK_WEIGHTS_BYTES (8ull << 20)
+/** What a chain reads at least, in all. */
+#define CHAIN_BYTES (1200ull << 20)
+#define READER_THREADS 256
+#define READER_BLOCK_BYTES (READER_THREADS * 8 * 16)
+
+static const struct gemv_shape shapes[] = {
+    {512, 2048},   {2048, 2048}, {3072, 2048},  {8192, 2048},   {16384, 2048},
+    {2048, 8192},  {4096, 4096}, {6144, 4096},  {14336, 4096},  {28672, 4096},
+    {4096, 14336}, {8192, 8192}, {8192, 28672}, {128256, 2048}, {128256, 4096},
+};
+static const uint32_t batches[] = {1, 2, 4, 8, 16, 32, 64};
+static const uint32_t groups[] = {128, 32};
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/** Reads as a product does, and does nothing with it: loads are issued before the wait. */
+static const char reader_source[] =
+    "extern \"C\" __global__ void __launch_bounds__(256) segue_bench_read(const uint4 *weights,\n"
+    "    const uint4 *x, unsigned *out, unsigned long long count)\n"
+    "{\n"
+    "#if __CUDA_ARCH__ >= 900\n"
+    "    asm volatile(\"griddepcontrol.launch_dependents;\");\n"
+    "#endif\n"
+    "    unsigned sum = 0;\n"
+    "    for (unsigned long long first = blockIdx.x * 2048ull; first < count;\n"
+    "         first += gridDim.x * 2048ull) {\n"
+    "        uint4 v[8];\n"
+    "#pragma unroll\n"
+    "        for (int i = 0; i < 8; i++) {\n"
+    "            const unsigned long long at = first + i * 256 + threadIdx.x;\n"
+    "            v[i] = uint4{};\n"
+    "            if (at < count)\n"
+    "                asm volatile(\"ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];\"\n"
+    "                             : \"=r\"(v[i].x), \"=r\"(v[i].y), \"=r\"(v[i].z), "
+    "\"=r\"(v[i].w)\n"
+    "                             : \"l\"(weights + at));\n"
+    "        }\n"
+    "        for (int i = 0; i < 8; i++)\n"
+    "            sum ^= v[i].x ^ v[i].y ^ v[i].z ^ v[i].w;\n"
+    "    }\n"
+    "#if __CUDA_ARCH__ >= 900\n"
+    "    asm volatile(\"griddepcontrol.wait;\" ::: \"memory\");\n"
+    "#endif\n"
+    "    if (sum == 0x12345)\n"
+    "        out[0] = sum;\n"
+    "}\n";
+
+static bool check(segue_status status, const char *what)
+{
+    if (status != SEGUE_OK)
+        fprintf(stderr, "segue-bench-gemv: %s: %s\n", what, segue_last_error()->message);
+    return status == SEGUE_OK;
+}
+
+static double now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+static bool run_once(struct gemv_bench *bench, segue_command_buffer *commands, double *out_ns)
+{
+    const struct segue_semaphore_value signal = {bench->done, ++bench->done_value};
+    const struct segue_execution execution = {.command_buffer = commands};
+    const struct segue_submission submission = {
+        .executions = &execution,
+        .execution_count = 1,
+        .signals = &signal,
+        .signal_count = 1,
+    };
+    const double start = now_ns();
+    if (!check(segue_queue_submit(bench->queue, &submission), "submitting"))
+        return false;
+    // Asking again and again: a thread that sleeps wakes up some 50 microseconds late.
+    for (uint64_t value = 0; value < bench->done_value;) {
+        if (!check(segue_semaphore_query(bench->done, &value), "waiting"))
+            return false;
+    }
+    *out_ns = now_ns() - start;
+    return true;
+}
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/** Records call `index` of a chain. */
+typedef segue_status (*record_fn)(struct gemv_bench *bench, segue_command_buffer *commands,
+                                  const void *context, uint32_t index);
+
+static bool record_chain(struct gemv_bench *bench, record_fn record, const void *context,
+                         uint32_t calls, segue_command_buffer **out_commands)
+{
+    const struct segue_command_buffer_params params = {.mode = SEGUE_EXECUTION_GRAPH};
+    segue_command_buffer *commands = NULL;
+    if (!check(segue_command_buffer_create(bench->device, &params, &commands), "recording"))
+        return false;
+    segue_status status = segue_command_buffer_begin(commands);
+    for (uint32_t i = 0; i < calls && status == SEGUE_OK; i++) {
+        status = record(bench, commands, context, i);
+        if (status == SEGUE_OK)
+            status = segue_cmd_barrier(commands, NULL);
+    }
+    if (status == SEGUE_OK)
+        status = segue_command_buffer_end(commands);
+    if (!check(status, "recording")) {
+        segue_command_buffer_destroy(commands);
+        return false;
+    }
+    *out_commands = commands;
+    return true;
+}
+
+/** Time of a call in a chain: of twice as many calls, less that of once as many. */
+static bool measure_chain(struct gemv_bench *bench, record_fn record, const void *context,
+                          uint32_t calls, double *out_ns)
+{
+    enum { MAX_REPEATS = 201 };
+    segue_command_buffer *once = NULL, *twice = NULL;
+    double differences[MAX_REPEATS];
+    uint32_t repeats = 0;
+    bool good = record_chain(bench, record, context, calls, &once) &&
+                record_chain(bench, record, context, 2 * calls, &twice);
+    const double start = now_ns();
+    for (int i = -2; good && (i < 5 || now_ns() - start < bench->time_ms * 1e6) && i < MAX_REPEATS;
+         i++) {
+        double first_ns = 0.0, second_ns = 0.0;
+        good = run_once(bench, once, &first_ns) && run_once(bench, twice, &second_ns);
+        if (i >= 0)
+            differences[repeats++] = (second_ns - first_ns) / calls;
+    }
+    segue_command_buffer_destroy(once);
+    segue_command_buffer_destroy(twice);
+    if (!good || repeats == 0)
+        return false;
+    qsort(differences, repeats, sizeof(differences[0]), compare);
+    *out_ns = differences[repeats / 2];
+    return true;
+}
+
+/* ---- What is measured ------------------------------------------------------------------------ */
+
+/** A product or a reading kernel, and where its copies lie. */
+struct chain {
+    const struct segue_quant_gemv *gemv;
+    segue_executable *reader;
+    uint64_t bytes;
+    uint64_t stride_bytes;
+    uint32_t copies;
+};
+
+static struct segue_buffer_ref weights_of(const struct gemv_bench *bench, const struct chain *chain,
+                                          uint32_t index)
+{
+    return (struct segue_buffer_ref){.buffer = bench->weights,
+                                     .offset_bytes = index % chain->copies * chain->stride_bytes,
+                                     .length_bytes = chain->bytes};
+}
+
+static struct segue_buffer_ref whole(segue_buffer *buffer)
+{
+    return (struct segue_buffer_ref){.buffer = buffer, .length_bytes = SEGUE_WHOLE_SIZE};
+}
+
+static segue_status record_product(struct gemv_bench *bench, segue_command_buffer *commands,
+                                   const void *context, uint32_t index)
+{
+    const struct chain *chain = context;
+    const struct segue_quant_gemv_buffers buffers = {
+        .x = whole(bench->x),
+        .packed = weights_of(bench, chain, index),
+        .out = whole(bench->out),
+    };
+    return segue_quant_cmd_gemv(commands, chain->gemv, &buffers);
+}
+
+static segue_status record_read(struct gemv_bench *bench, segue_command_buffer *commands,
+                                const void *context, uint32_t index)
+{
+    const struct chain *chain = context;
+    const struct segue_buffer_ref bindings[] = {weights_of(bench, chain, index), whole(bench->x),
+                                                whole(bench->out)};
+    const uint64_t count = chain->bytes / 16;
+    const struct segue_dispatch dispatch = {
+        .executable = chain->reader,
+        .grid = {(uint32_t)((chain->bytes + READER_BLOCK_BYTES - 1) / READER_BLOCK_BYTES), 1, 1},
+        .bindings = bindings,
+        .binding_count = 3,
+        .constants = &count,
+        .constants_size_bytes = sizeof(count),
+    };
+    return segue_cmd_dispatch(commands, &dispatch);
+}
+
+static bool make_reader(struct gemv_bench *bench, uint32_t flags, segue_executable **out_executable)
+{
+    static const struct segue_parameter parameters[] = {
+        {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        {.access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
+        {.kind = SEGUE_PARAMETER_CONSTANT, .size_bytes = 8},
+    };
+    const struct segue_entry_point entry_point = {
+        .name = "segue_bench_read",
+        .parameters = parameters,
+        .parameter_count = COUNT_OF(parameters),
+        .block_size = {READER_THREADS, 1, 1},
+        .flags = flags,
+    };
+    const struct segue_executable_params params = {
+        .format = SEGUE_EXECUTABLE_CUDA_SOURCE,
+        .data = reader_source,
+        .size_bytes = sizeof(reader_source) - 1,
+        .entry_points = &entry_point,
+        .entry_point_count = 1,
+        .label = "read",
+    };
+    return check(segue_executable_create(bench->device, &params, out_executable), "the reader");
+}
+
+/** The same kernel, declared as one that does not wait for itself: its edges are full. */
+static bool make_isolated(struct gemv_bench *bench, const struct segue_quant_gemv *gemv,
+                          struct segue_quant_gemv *out_gemv)
+{
+    struct segue_executable_params params;
+    segue_executable_get_params(gemv->executable, &params);
+    struct segue_entry_point entry_point = params.entry_points[0];
+    entry_point.flags = 0;
+    params.entry_points = &entry_point;
+    *out_gemv = *gemv;
+    return check(segue_executable_create(bench->device, &params, &out_gemv->executable),
+                 "the isolated kernel");
+}
+
+/** Packs one random matrix and copies it as often as the memory holds it. */
+static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_matrix *matrix,
+                            const struct chain *chain)
+{
+    struct segue_quant_plain_sizes sizes;
+    segue_quant_get_plain_sizes(matrix, matrix->rows, &sizes);
+    const uint64_t plain_bytes = (sizes.weights_bytes + sizes.scales_bytes + 511) / 256 * 256;
+    const uint64_t scales_at = (sizes.weights_bytes + 255) / 256 * 256;
+    const struct segue_buffer_params params = {.size_bytes = plain_bytes};
+    segue_buffer *plain = NULL;
+    uint8_t *bytes = malloc(plain_bytes);
+    segue_command_buffer *commands = NULL;
+    bool good = bytes && check(segue_buffer_create(bench->device, &params, &plain), "weights");
+    uint64_t state = 88172645463325252u;
+    for (uint64_t i = 0; good && i + 8 <= plain_bytes; i += 8) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        // bf16 scales from 2^-9 on, whatever the mantissa.
+        const uint64_t word =
+            i < scales_at ? state : (state & 0x007F007F007F007Fu) | 0x3B003B003B003B00u;
+        memcpy(bytes + i, &word, 8);
+    }
+    good = good && check(segue_buffer_write(plain, 0, bytes, plain_bytes), "weights") &&
+           check(segue_command_buffer_create(bench->device, NULL, &commands), "weights");
+    if (good) {
+        const struct segue_quant_pack_buffers buffers = {
+            .weights = {.buffer = plain, .length_bytes = sizes.weights_bytes},
+            .scales = {.buffer = plain,
+                       .offset_bytes = scales_at,
+                       .length_bytes = sizes.scales_bytes},
+            .packed = weights_of(bench, chain, 0),
+        };
+        segue_status status = segue_command_buffer_begin(commands);
+        if (status == SEGUE_OK)
+            status = segue_quant_cmd_pack(commands, bench->packing, matrix,
+                                          (struct segue_quant_rows){0, matrix->rows}, &buffers);
+        if (status == SEGUE_OK)
+            status = segue_cmd_barrier(commands, NULL);
+        for (uint32_t i = 1; i < chain->copies && status == SEGUE_OK; i++)
+            status =
+                segue_cmd_copy(commands, weights_of(bench, chain, 0), weights_of(bench, chain, i));
+        if (status == SEGUE_OK)
+            status = segue_command_buffer_end(commands);
+        double time_ns = 0.0;
+        good = check(status, "weights") && run_once(bench, commands, &time_ns);
+    }
+    if (commands)
+        segue_command_buffer_destroy(commands);
+    if (plain)
+        segue_buffer_destroy(plain);
+    free(bytes);
+    return good;
+}
+
+static bool measure_product(struct gemv_bench *bench, const struct chain *floor_chain,
+                            const struct segue_quant_matrix *matrix, uint32_t batch, uint32_t calls,
+                            struct gemv_figures *figures)
+{
+    const struct segue_quant_gemv_params params = {
+        .matrix = *matrix, .batch = batch, .result_type = SEGUE_QUANT_BF16};
+    struct segue_quant_gemv gemv = {0}, isolated = {0};
+    bool good = check(segue_quant_gemv_create(bench->device, &params, &gemv), "the kernel") &&
+                make_isolated(bench, &gemv, &isolated);
+    struct chain chain = *floor_chain;
+    chain.gemv = &gemv;
+    good = good && measure_chain(bench, record_product, &chain, calls, &figures->chain_ns);
+    chain.gemv = &isolated;
+    good = good && measure_chain(bench, record_product, &chain, calls, &figures->isolated_ns);
+    segue_quant_gemv_destroy(&gemv);
+    segue_quant_gemv_destroy(&isolated);
+    if (good && bench->cublas)
+        figures->cublas_ns = gemv_cublas_measure(
+            bench->cublas, (struct gemv_shape){matrix->rows, matrix->columns}, batch);
+    return good;
+}
+
+static void print_figures(struct gemv_shape shape, uint32_t group, uint32_t batch,
+                          const struct gemv_figures *f)
+{
+    printf(
+        "%6u x %5u  g%-3u m%-2u %8.2f MB  chain %8.2f us  floor %8.2f  speed %.2f  isolated %8.2f"
+        "  floor %8.2f  cublas bf16 %8.2f\n",
+        shape.rows, shape.columns, group, batch, (double)f->bytes / 1e6, f->chain_ns / 1e3,
+        f->floor_ns / 1e3, f->floor_ns / f->chain_ns, f->isolated_ns / 1e3,
+        f->isolated_floor_ns / 1e3, f->cublas_ns / 1e3);
+    fflush(stdout);
+}
+
+static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, uint32_t group,
+                           uint32_t batch_mask, segue_executable *isolated_reader)
+{
+    const struct segue_quant_matrix matrix = {
+        .rows = shape.rows, .columns = shape.columns, .bits = 4, .group_size = group};
+    struct chain chain = {.bytes = segue_quant_packed_size_bytes(&matrix)};
+    chain.stride_bytes = (chain.bytes + 255) / 256 * 256;
+    const uint64_t copies = bench->weights_bytes / chain.stride_bytes;
+    chain.copies = copies > GEMV_MAX_COPIES ? GEMV_MAX_COPIES : (uint32_t)copies;
+    const uint64_t calls = CHAIN_BYTES / 2 / chain.bytes;
+    const uint32_t call_count = bench->info.is_soft ? 1
+                                : calls < 4         ? 4
+                                : calls > 384       ? 384
+                                                    : (uint32_t)calls;
+    if (chain.copies == 0) {
+        fprintf(stderr, "segue-bench-gemv: %u x %u does not fit\n", shape.rows, shape.columns);
+        return false;
+    }
+    struct gemv_figures figures = {.bytes = chain.bytes};
+    bool good = prepare_weights(bench, &matrix, &chain);
+    if (!bench->info.is_soft) {
+        chain.reader = bench->reader;
+        good = good && measure_chain(bench, record_read, &chain, call_count, &figures.floor_ns);
+        chain.reader = isolated_reader;
+        good = good &&
+               measure_chain(bench, record_read, &chain, call_count, &figures.isolated_floor_ns);
+    }
+    for (size_t i = 0; good && i < COUNT_OF(batches); i++) {
+        if (!(batch_mask >> i & 1))
+            continue;
+        good = measure_product(bench, &chain, &matrix, batches[i], call_count, &figures);
+        if (good)
+            print_figures(shape, group, batches[i], &figures);
+    }
+    return good;
+}
+
+/* ---- The program ----------------------------------------------------------------------------- */
+
+static const char usage_text[] =
+    "Usage: segue-bench-gemv [OPTION]...\n"
+    "\n"
+    "Measures products with 4-bit matrices in chains of graph nodes, beside a chain that only "
+    "reads\n"
+    "the same bytes and beside cuBLAS with bf16 weights.\n"
+    "\n"
+    "  --device URI     cuda://N, soft:// or auto (default: $SEGUE_TEST_DEVICE, else auto)\n"
+    "  --shape NxK      only this shape\n"
+    "  --group G        only groups of G (128 or 32)\n"
+    "  --batch M        only this batch (1, 2, 4, 8, 16, 32 or 64)\n"
+    "  --time MS        how long each chain is repeated (default: 60)\n"
+    "  --no-cublas      without cuBLAS\n"
+    "  --quick          one small shape\n"
+    "  --help           print this and exit\n"
+    "\n"
+    "Exit codes: 0 good, 1 something failed, 2 usage, 77 the device is not available.\n";
+
+struct options {
+    const char *device_uri;
+    struct gemv_shape shape;
+    uint32_t group;
+    uint32_t batch_mask;
+    uint32_t time_ms;
+    bool without_cublas;
+    bool quick;
+};
+
+static bool parse_batch(const char *text, struct options *options)
+{
+    for (size_t i = 0; i < COUNT_OF(batches); i++) {
+        if (strtoul(text, NULL, 10) == batches[i]) {
+            options->batch_mask = 1u << i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int parse_options(int argc, char **argv, struct options *options)
+{
+    enum { DEVICE = 1, SHAPE, GROUP, BATCH, TIME, NO_CUBLAS, QUICK, HELP };
+    static const struct option names[] = {
+        {"device", required_argument, NULL, DEVICE},
+        {"shape", required_argument, NULL, SHAPE},
+        {"group", required_argument, NULL, GROUP},
+        {"batch", required_argument, NULL, BATCH},
+        {"time", required_argument, NULL, TIME},
+        {"no-cublas", no_argument, NULL, NO_CUBLAS},
+        {"quick", no_argument, NULL, QUICK},
+        {"help", no_argument, NULL, HELP},
+        {0},
+    };
+    for (int key; (key = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        bool good = true;
+        if (key == DEVICE)
+            options->device_uri = optarg;
+        else if (key == SHAPE)
+            good = sscanf(optarg, "%ux%u", &options->shape.rows, &options->shape.columns) == 2;
+        else if (key == GROUP)
+            good = (options->group = (uint32_t)strtoul(optarg, NULL, 10)) != 0;
+        else if (key == BATCH)
+            good = parse_batch(optarg, options);
+        else if (key == TIME)
+            good = (options->time_ms = (uint32_t)strtoul(optarg, NULL, 10)) != 0;
+        else if (key == NO_CUBLAS)
+            options->without_cublas = true;
+        else if (key == QUICK)
+            options->quick = true;
+        else if (key == HELP)
+            return fputs(usage_text, stdout) < 0 ? EXIT_FAILED : EXIT_GOOD;
+        else
+            good = false;
+        if (!good) {
+            fputs("Try segue-bench-gemv --help.\n", stderr);
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argc)
+        return -1;
+    fprintf(stderr, "segue-bench-gemv: \"%s\" is one argument too many\n", argv[optind]);
+    return EXIT_USAGE;
+}
+
+static bool open_bench(struct gemv_bench *bench, const struct options *options)
+{
+    struct segue_executable_params packing;
+    segue_quant_get_pack_kernels(&packing);
+    bench->weights_bytes = options->quick ? QUICK_WEIGHTS_BYTES : WEIGHTS_BYTES;
+    bench->time_ms = options->time_ms;
+    const struct segue_buffer_params weights = {.size_bytes = bench->weights_bytes};
+    const struct segue_buffer_params vectors = {.size_bytes = 64ull << 20};
+    segue_device_get_info(bench->device, &bench->info);
+    if (!check(segue_quant_register(bench->device), "registering") ||
+        !check(segue_buffer_create(bench->device, &weights, &bench->weights), "memory") ||
+        !check(segue_buffer_create(bench->device, &vectors, &bench->x), "memory") ||
+        !check(segue_buffer_create(bench->device, &vectors, &bench->out), "memory") ||
+        !check(segue_queue_create(bench->device, NULL, &bench->queue), "a queue") ||
+        !check(segue_semaphore_create(bench->device, 0, &bench->done), "a semaphore") ||
+        !check(segue_executable_create(bench->device, &packing, &bench->packing), "packing"))
+        return false;
+    uint32_t *ones = malloc(4 << 20);
+    for (size_t i = 0; ones && i < 1 << 20; i++)
+        ones[i] = 0x3F803F80u ^ (uint32_t)(i * 2654435761u & 0x007F007F);
+    const bool good = ones && check(segue_buffer_write(bench->x, 0, ones, 4 << 20), "x");
+    free(ones);
+    if (good && !bench->info.is_soft && !options->without_cublas) {
+        bench->cublas = gemv_cublas_open(0);
+        if (!bench->cublas)
+            fputs("segue-bench-gemv: without cuBLAS, which could not be opened\n", stderr);
+    }
+    return good;
+}
+
+static void close_bench(struct gemv_bench *bench)
+{
+    gemv_cublas_close(bench->cublas);
+    segue_executable_destroy(bench->reader);
+    segue_executable_destroy(bench->packing);
+    segue_semaphore_destroy(bench->done);
+    segue_queue_destroy(bench->queue);
+    segue_buffer_destroy(bench->out);
+    segue_buffer_destroy(bench->x);
+    segue_buffer_destroy(bench->weights);
+    segue_device_destroy(bench->device);
+}
+
+static bool run_all(struct gemv_bench *bench, const struct options *options)
+{
+    segue_executable *isolated_reader = NULL;
+    if (!bench->info.is_soft && (!make_reader(bench, SEGUE_ENTRY_GRID_DEPENDENCY, &bench->reader) ||
+                                 !make_reader(bench, 0, &isolated_reader)))
+        return false;
+    bool good = true;
+    for (size_t i = 0; i < COUNT_OF(shapes) && good; i++) {
+        const bool wanted = options->quick ? i == 0
+                                           : options->shape.rows == 0 ||
+                                                 (options->shape.rows == shapes[i].rows &&
+                                                  options->shape.columns == shapes[i].columns);
+        for (size_t k = 0; wanted && good && k < COUNT_OF(groups); k++) {
+            if (options->group == 0 || options->group == groups[k])
+                good = measure_matrix(bench, shapes[i], groups[k], options->batch_mask,
+                                      isolated_reader);
+        }
+    }
+    segue_executable_destroy(isolated_reader);
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {
+        .device_uri = getenv("SEGUE_TEST_DEVICE"), .batch_mask = ~0u, .time_ms = 60};
+    const int exit_code = parse_options(argc, argv, &options);
+    if (exit_code >= 0)
+        return exit_code;
+    struct gemv_bench bench = {0};
+    const segue_status status =
+        segue_device_open(options.device_uri ? options.device_uri : "auto", NULL, &bench.device);
+    if (status != SEGUE_OK) {
+        fprintf(stderr, "segue-bench-gemv: %s\n", segue_last_error()->message);
+        return status == SEGUE_UNAVAILABLE ? EXIT_NO_DEVICE : EXIT_FAILED;
+    }
+    const bool good = open_bench(&bench, &options) && run_all(&bench, &options);
+    close_bench(&bench);
+    return good ? EXIT_GOOD : EXIT_FAILED;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantised matrices through recording: packing in pieces, products that wait for each other by
+// themselves. Weights are 2 on the diagonal and 0 elsewhere, so that every result is exact.
+#include "conformance.h"
+
+#include <segue/quant.h>
+
+#define SIZE 256
+#define WEIGHTS_BYTES (SIZE * SIZE / 2)
+#define SCALES_BYTES (SIZE * (SIZE / 32) * 2)
+#define BF16_ONE 0x3F80
+#define BF16_TWO 0x4000
+
+static const struct segue_quant_matrix matrix = {
+    .name = "unit", .rows = SIZE, .columns = SIZE, .bits = 4, .group_size = 32};
+
+/** The unit matrix times 2, plain and packed on the device. */
+struct unit {
+    segue_executable *packing;
+    segue_buffer *weights;
+    segue_buffer *scales;
+    segue_buffer *packed;
+};
+
+static void make_plain(struct segue_test *test, struct unit *unit)
+{
+    static uint8_t weights[WEIGHTS_BYTES];
+    static uint16_t scales[SCALES_BYTES / 2];
+    memset(weights, 0x88, sizeof(weights));
+    for (uint32_t i = 0; i < SIZE; i++)
+        weights[(i * SIZE + i) / 2] = i % 2 ? 0x98 : 0x89;
+    for (uint32_t i = 0; i < SCALES_BYTES / 2; i++)
+        scales[i] = BF16_TWO;
+    unit->weights = segue_test_buffer(test, sizeof(weights));
+    unit->scales = segue_test_buffer(test, sizeof(scales));
+    CHECK_OK(segue_buffer_write(unit->weights, 0, weights, sizeof(weights)));
+    CHECK_OK(segue_buffer_write(unit->scales, 0, scales, sizeof(scales)));
+}
+
+/** Two halves, in no order. */
+static void make_unit(struct segue_test *test, struct unit *unit)
+{
+    struct segue_executable_params params;
+    segue_quant_get_pack_kernels(&params);
+    CHECK_OK(segue_quant_register(test->device));
+    unit->packing = segue_test_executable(test, &params);
+    make_plain(test, unit);
+    unit->packed = segue_test_buffer(test, segue_quant_packed_size_bytes(&matrix));
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t half = 0; half < 2; half++) {
+        const struct segue_quant_pack_buffers buffers = {
+            .weights = segue_test_ref(unit->weights, half * WEIGHTS_BYTES / 2, WEIGHTS_BYTES / 2),
+            .scales = segue_test_ref(unit->scales, half * SCALES_BYTES / 2, SCALES_BYTES / 2),
+            .packed = segue_test_ref(unit->packed, 0, segue_quant_packed_size_bytes(&matrix)),
+        };
+        CHECK_OK(segue_quant_cmd_pack(commands, unit->packing, &matrix,
+                                      (struct segue_quant_rows){half * SIZE / 2, SIZE / 2},
+                                      &buffers));
+    }
+    segue_test_run(test, commands);
+}
+
+static struct segue_quant_gemv make_product(struct segue_test *test, enum segue_quant_type type,
+                                            uint32_t flags)
+{
+    const struct segue_quant_gemv_params params = {
+        .matrix = matrix, .batch = 1, .result_type = type, .flags = flags};
+    struct segue_quant_gemv gemv;
+    CHECK_OK(segue_quant_gemv_create(test->device, &params, &gemv));
+    segue_test_keep_executable(test, gemv.executable);
+    return gemv;
+}
+
+static segue_buffer *make_x(struct segue_test *test)
+{
+    uint16_t x[SIZE];
+    for (uint32_t i = 0; i < SIZE; i++)
+        x[i] = (uint16_t)(BF16_ONE + i % 128); // 1 to nearly 2.
+    segue_buffer *buffer = segue_test_buffer(test, sizeof(x));
+    CHECK_OK(segue_buffer_write(buffer, 0, x, sizeof(x)));
+    return buffer;
+}
+
+static void packing_in_pieces(void **state)
+{
+    struct segue_test *test = *state;
+    static uint8_t before[WEIGHTS_BYTES], after[WEIGHTS_BYTES];
+    struct unit unit;
+    make_unit(test, &unit);
+    CHECK_OK(segue_buffer_read(unit.weights, 0, before, sizeof(before)));
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_whole(unit.weights), 0, 4));
+    segue_test_barrier(commands);
+    const struct segue_quant_pack_buffers buffers = {
+        .weights = segue_test_whole(unit.weights),
+        .scales = segue_test_whole(unit.scales),
+        .packed = segue_test_ref(unit.packed, 0, segue_quant_packed_size_bytes(&matrix)),
+    };
+    CHECK_OK(segue_quant_cmd_unpack(commands, unit.packing, &matrix,
+                                    (struct segue_quant_rows){0, SIZE}, &buffers));
+    segue_test_run(test, commands);
+    CHECK_OK(segue_buffer_read(unit.weights, 0, after, sizeof(after)));
+    assert_memory_equal(before, after, sizeof(before));
+}
+
+/** Each product reads what the one before it wrote: its loads of x must not run ahead. */
+static void products_in_a_chain(void **state)
+{
+    struct segue_test *test = *state;
+    enum { LENGTH = 9 };
+    struct unit unit;
+    make_unit(test, &unit);
+    const struct segue_quant_gemv gemv = make_product(test, SEGUE_QUANT_BF16, 0);
+    segue_buffer *vectors[2] = {make_x(test), segue_test_buffer(test, SIZE * 2)};
+    uint16_t expected[SIZE], actual[SIZE];
+    CHECK_OK(segue_buffer_read(vectors[0], 0, expected, sizeof(expected)));
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t i = 0; i < LENGTH; i++) {
+        const struct segue_quant_gemv_buffers buffers = {
+            .x = segue_test_whole(vectors[i % 2]),
+            .packed = segue_test_whole(unit.packed),
+            .out = segue_test_whole(vectors[(i + 1) % 2]),
+        };
+        CHECK_OK(segue_quant_cmd_gemv(commands, &gemv, &buffers));
+        segue_test_barrier(commands);
+    }
+    segue_test_run(test, commands);
+    CHECK_OK(segue_buffer_read(vectors[LENGTH % 2], 0, actual, sizeof(actual)));
+    for (uint32_t i = 0; i < SIZE; i++)
+        assert_int_equal(actual[i], expected[i] + (LENGTH << 7)); // The exponent counts them.
+}
+
+/** out = out + W x, three times. */
+static void residual_in_place(void **state)
+{
+    struct segue_test *test = *state;
+    struct unit unit;
+    make_unit(test, &unit);
+    const struct segue_quant_gemv gemv = make_product(test, SEGUE_QUANT_F32, SEGUE_QUANT_RESIDUAL);
+    segue_buffer *x = make_x(test);
+    segue_buffer *sum = segue_test_zeros(test, SIZE);
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct segue_quant_gemv_buffers buffers = {
+            .x = segue_test_whole(x),
+            .packed = segue_test_whole(unit.packed),
+            .out = segue_test_whole(sum),
+            .residual = segue_test_whole(sum),
+        };
+        CHECK_OK(segue_quant_cmd_gemv(commands, &gemv, &buffers));
+        segue_test_barrier(commands);
+    }
+    segue_test_run(test, commands);
+    float actual[SIZE];
+    CHECK_OK(segue_buffer_read(sum, 0, actual, sizeof(actual)));
+    for (uint32_t i = 0; i < SIZE; i++)
+        assert_true(actual[i] == 6.0f * (1.0f + (float)(i % 128) / 128.0f));
+}
+
+static const struct CMUnitTest tests[] = {
+    segue_test_case(packing_in_pieces),
+    segue_test_case(products_in_a_chain),
+    segue_test_case(residual_in_place),
+};
+
+const struct segue_conformance_area segue_conformance_quant = {"quant", tests,
+                                                               sizeof(tests) / sizeof(tests[0])};

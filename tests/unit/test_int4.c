@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantised matrices in C: what is refused, the packed layout against numbers worked out by hand,
+// unpacking as the inverse of packing, and the product's reference against double precision.
+#include "gemv.h"
+#include "int4_cases.h"
+#include "layout.h"
+#include "pack.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GUARD_BYTES 64
+#define GUARD_VALUE 0xA5
+
+static const struct segue_quant_matrix good_matrix = {
+    .name = "layers.0.wq",
+    .rows = 96,
+    .columns = 256,
+    .bits = 4,
+    .group_size = 32,
+};
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t offset;
+        uint32_t value;
+        const char *text;
+    } bad[] = {
+        {offsetof(struct segue_quant_matrix, rows), 0, "rows is 0"},
+        {offsetof(struct segue_quant_matrix, columns), 0, "columns is 0"},
+        {offsetof(struct segue_quant_matrix, columns), 260, "columns is 260"},
+        {offsetof(struct segue_quant_matrix, columns), 264, "group size 32"},
+        {offsetof(struct segue_quant_matrix, columns), 2u << 20, "columns is 2097152"},
+        {offsetof(struct segue_quant_matrix, bits), 5, "bits is 5"},
+        {offsetof(struct segue_quant_matrix, group_size), 0, "group_size is 0"},
+        {offsetof(struct segue_quant_matrix, group_size), 16, "group_size is 16"},
+        {offsetof(struct segue_quant_matrix, scale_type), 3, "scale_type is 3"},
+        {offsetof(struct segue_quant_matrix, zero), 4, "zero is 4"},
+        {offsetof(struct segue_quant_matrix, pair_stride), 12, "pair_stride is 12"},
+        {offsetof(struct segue_quant_matrix, pair_stride), 32, "pair_stride is 32"},
+        {offsetof(struct segue_quant_matrix, pair_stride), 1u << 31, "pair_stride is 2147483648"},
+    };
+    assert_int_equal(segue_quant_check(&good_matrix), SEGUE_OK);
+    assert_int_equal(segue_quant_check(NULL), SEGUE_INVALID_ARGUMENT);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct segue_quant_matrix matrix = good_matrix;
+        memcpy((char *)&matrix + bad[i].offset, &bad[i].value, sizeof(bad[i].value));
+        assert_int_equal(segue_quant_check(&matrix), SEGUE_INVALID_ARGUMENT);
+        const char *message = segue_last_error()->message;
+        if (!strstr(message, bad[i].text) || !strstr(message, "\"layers.0.wq\""))
+            fail_msg("\"%s\" is not in: %s", bad[i].text, message);
+    }
+    struct segue_quant_matrix bytes = good_matrix;
+    bytes.bits = 8;
+    assert_int_equal(segue_quant_check(&bytes), SEGUE_OK);
+    bytes.zero = SEGUE_QUANT_ZERO_POINTS;
+    assert_int_equal(segue_quant_check(&bytes), SEGUE_INVALID_ARGUMENT);
+}
+
+static void test_row_ranges(void **state)
+{
+    (void)state;
+    struct segue_quant_matrix matrix = good_matrix;
+    uint64_t offset = 1, size = 1;
+    // A block of 128 columns is 1024 bytes of nibbles and 16 x 4 scales of 2 bytes.
+    assert_int_equal(segue_quant_packed_size_bytes(&matrix), 6 * 2304);
+    assert_int_equal(
+        segue_quant_get_packed_range(&matrix, (struct segue_quant_rows){32, 48}, &offset, &size),
+        SEGUE_OK);
+    assert_int_equal(offset, 2 * 2304);
+    assert_int_equal(size, 3 * 2304);
+    static const struct {
+        struct segue_quant_rows rows;
+        segue_status status;
+    } bad[] = {
+        {{0, 97}, SEGUE_OUT_OF_RANGE},          {{97, 0}, SEGUE_OUT_OF_RANGE},
+        {{16, UINT32_MAX}, SEGUE_OUT_OF_RANGE}, {{80, 32}, SEGUE_OUT_OF_RANGE},
+        {{8, 16}, SEGUE_INVALID_ARGUMENT},      {{16, 8}, SEGUE_INVALID_ARGUMENT},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(segue_quant_get_packed_range(&matrix, bad[i].rows, &offset, &size),
+                         bad[i].status);
+    matrix.rows = 93;
+    assert_int_equal(
+        segue_quant_get_packed_range(&matrix, (struct segue_quant_rows){80, 13}, &offset, &size),
+        SEGUE_OK);
+    assert_int_equal(size, 2304);
+    // Two stretches of 2 x 24 paired rows: part of one, or whole ones.
+    matrix = good_matrix;
+    matrix.pair_stride = 24;
+    static const struct segue_quant_rows good[] = {{0, 96}, {0, 48}, {48, 32}, {80, 16}, {16, 0}};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_int_equal(segue_quant_get_packed_range(&matrix, good[i], &offset, &size), SEGUE_OK);
+    assert_int_equal(
+        segue_quant_get_packed_range(&matrix, (struct segue_quant_rows){32, 32}, &offset, &size),
+        SEGUE_INVALID_ARGUMENT);
+}
+
+/** Row r, column k of 16 x 256 weights holds (r + 3 k) % 16, group scales count up. */
+static void test_layout_by_hand(void **state)
+{
+    (void)state;
+    static uint8_t weights[16 * 128], packed[2112];
+    static uint16_t scales[16 * 2];
+    const struct segue_quant_matrix matrix = {
+        .rows = 16, .columns = 256, .bits = 4, .group_size = 128};
+    const struct segue_quant_plain plain = {weights, scales, NULL};
+    for (uint32_t i = 0; i < 16 * 256; i++)
+        weights[i / 2] |= (uint8_t)((i / 256 + 3 * (i % 256)) % 16 << (i % 2 * 4));
+    for (uint16_t i = 0; i < 32; i++)
+        scales[i] = i;
+    assert_int_equal(segue_quant_packed_size_bytes(&matrix), sizeof(packed));
+    assert_int_equal(segue_quant_pack(&matrix, (struct segue_quant_rows){0, 16}, &plain, packed),
+                     SEGUE_OK);
+    // Lane 0, word 0: rows 0 and 8, columns 0 to 3, are 0 3 6 9 and 8 11 14 1; row 8 in the high
+    // nibbles.
+    static const uint8_t first[] = {0x80, 0xB3, 0xE6, 0x19};
+    assert_memory_equal(packed, first, 4);
+    // Block 1, lane 14 (row 3, third eight columns of a half), word 3: columns 128 + 32 + 2 x 8 + 4
+    // = 180 to 183: row 3 has 543 % 16 = 15, 2, 5, 8; row 11 has 7, 10, 13, 0.
+    static const uint8_t later[] = {0x7F, 0xA2, 0xD5, 0x08};
+    assert_memory_equal(packed + 1056 + 14 * 16 + 3 * 4, later, 4);
+    // Scales of block 0: rows 0 and 8, 1 and 9, 2 and 10. Those of block 1 count one more.
+    static const uint16_t by_row[2][6] = {{0, 16, 2, 18, 4, 20}, {1, 17, 3, 19, 5, 21}};
+    assert_memory_equal(packed + 1024, by_row[0], sizeof(by_row[0]));
+    assert_memory_equal(packed + 1056 + 1024, by_row[1], sizeof(by_row[1]));
+
+    // One row of 32 columns: all else in the tile stands for 0.
+    const struct segue_quant_matrix small = {.rows = 1, .columns = 32, .bits = 4, .group_size = 32};
+    memset(weights, 0x33, 16);
+    assert_int_equal(segue_quant_pack(&small, (struct segue_quant_rows){0, 1}, &plain, packed),
+                     SEGUE_OK);
+    for (uint32_t i = 0; i < 1024; i++)
+        assert_int_equal(packed[i], i / 16 < 4 && i % 16 < 8 ? 0x83 : 0x88);
+}
+
+static uint8_t *guarded(size_t size_bytes)
+{
+    uint8_t *block = malloc(size_bytes + 2 * GUARD_BYTES);
+    assert_non_null(block);
+    memset(block, GUARD_VALUE, size_bytes + 2 * GUARD_BYTES);
+    return block + GUARD_BYTES;
+}
+
+static void release_guarded(uint8_t *memory, size_t size_bytes)
+{
+    for (size_t i = 0; i < GUARD_BYTES; i++) {
+        assert_int_equal(memory[-1 - (ptrdiff_t)i], GUARD_VALUE);
+        assert_int_equal(memory[size_bytes + i], GUARD_VALUE);
+    }
+    free(memory - GUARD_BYTES);
+}
+
+static void check_inverse(const struct int4_case *test, const uint8_t *packed)
+{
+    const struct segue_quant_rows all = {0, test->matrix.rows};
+    struct segue_quant_plain back = {guarded(test->sizes.weights_bytes),
+                                     guarded(test->sizes.scales_bytes),
+                                     guarded(test->sizes.zeros_bytes)};
+    assert_int_equal(segue_quant_unpack(&test->matrix, all, packed, &back), SEGUE_OK);
+    assert_memory_equal(back.weights, test->plain.weights, test->sizes.weights_bytes);
+    assert_memory_equal(back.scales, test->plain.scales, test->sizes.scales_bytes);
+    if (test->sizes.zeros_bytes != 0)
+        assert_memory_equal(back.zeros, test->plain.zeros, test->sizes.zeros_bytes);
+    release_guarded(back.weights, test->sizes.weights_bytes);
+    release_guarded(back.scales, test->sizes.scales_bytes);
+    release_guarded(back.zeros, test->sizes.zeros_bytes);
+}
+
+/** Packs tile by tile, pairs gathered as the header says, and expects the same bytes. */
+static void check_chunks(const struct int4_case *test, const uint8_t *whole)
+{
+    const struct segue_quant_matrix *matrix = &test->matrix;
+    const uint32_t stride = matrix->pair_stride ? matrix->pair_stride : 8;
+    for (uint32_t first = 0; first < matrix->rows; first += 16) {
+        const struct segue_quant_rows rows = {
+            first, matrix->rows - first < 16 ? matrix->rows - first : 16};
+        struct segue_quant_plain_sizes sizes;
+        segue_quant_get_plain_sizes(matrix, 1, &sizes);
+        struct segue_quant_plain chunk = {guarded(16 * sizes.weights_bytes),
+                                          guarded(16 * sizes.scales_bytes),
+                                          guarded(16 * sizes.zeros_bytes)};
+        for (uint32_t i = 0; i < rows.count; i++) {
+            const uint64_t row = quant_plain_row(first + i, stride);
+            memcpy((uint8_t *)chunk.weights + i * sizes.weights_bytes,
+                   (uint8_t *)test->plain.weights + row * sizes.weights_bytes, sizes.weights_bytes);
+            memcpy((uint8_t *)chunk.scales + i * sizes.scales_bytes,
+                   (uint8_t *)test->plain.scales + row * sizes.scales_bytes, sizes.scales_bytes);
+            if (sizes.zeros_bytes != 0)
+                memcpy((uint8_t *)chunk.zeros + i * sizes.zeros_bytes,
+                       (uint8_t *)test->plain.zeros + row * sizes.zeros_bytes, sizes.zeros_bytes);
+        }
+        uint64_t offset, size;
+        assert_int_equal(segue_quant_get_packed_range(matrix, rows, &offset, &size), SEGUE_OK);
+        uint8_t *packed = guarded(size);
+        assert_int_equal(segue_quant_pack(matrix, rows, &chunk, packed), SEGUE_OK);
+        assert_memory_equal(packed, whole + offset, size);
+        release_guarded(packed, size);
+        release_guarded(chunk.weights, 16 * sizes.weights_bytes);
+        release_guarded(chunk.scales, 16 * sizes.scales_bytes);
+        release_guarded(chunk.zeros, 16 * sizes.zeros_bytes);
+    }
+}
+
+static void test_packing(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_gemv_params params = int4_shape(i);
+        struct int4_case test;
+        int4_case_make(&test, &params.matrix, INT4_USUAL, i);
+        const uint64_t size_bytes = segue_quant_packed_size_bytes(&params.matrix);
+        uint8_t *packed = guarded(size_bytes);
+        const struct segue_quant_rows all = {0, params.matrix.rows};
+        assert_int_equal(segue_quant_pack(&test.matrix, all, &test.plain, packed), SEGUE_OK);
+        check_inverse(&test, packed);
+        check_chunks(&test, packed);
+        release_guarded(packed, size_bytes);
+        int4_case_free(&test);
+    }
+}
+
+static void test_packing_refuses_null(void **state)
+{
+    (void)state;
+    uint8_t memory[8];
+    struct segue_quant_matrix matrix = good_matrix;
+    matrix.zero = SEGUE_QUANT_ZERO_POINTS;
+    const struct segue_quant_rows rows = {0, 96};
+    const struct segue_quant_plain bad[] = {
+        {NULL, memory, memory}, {memory, NULL, memory}, {memory, memory, NULL}};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(segue_quant_pack(&matrix, rows, &bad[i], memory), SEGUE_INVALID_ARGUMENT);
+        assert_int_equal(segue_quant_unpack(&matrix, rows, memory, &bad[i]),
+                         SEGUE_INVALID_ARGUMENT);
+    }
+    assert_int_equal(segue_quant_pack(&matrix, rows, NULL, memory), SEGUE_INVALID_ARGUMENT);
+    assert_int_equal(
+        segue_quant_pack(&matrix, rows, &(struct segue_quant_plain){memory, memory, memory}, NULL),
+        SEGUE_INVALID_ARGUMENT);
+}
+
+static void check_product(const struct segue_quant_gemv_params *params, enum int4_flavour flavour,
+                          uint64_t seed)
+{
+    struct int4_case test;
+    struct int4_product product;
+    int4_case_make(&test, &params->matrix, flavour, seed);
+    int4_product_make(&product, &test, params, flavour);
+    uint8_t *packed = malloc(segue_quant_packed_size_bytes(&params->matrix));
+    assert_non_null(packed);
+    assert_int_equal(segue_quant_pack(&test.matrix, (struct segue_quant_rows){0, test.matrix.rows},
+                                      &test.plain, packed),
+                     SEGUE_OK);
+    const struct segue_quant_gemv_constants constants = {
+        .rows = params->matrix.rows,
+        .columns = params->matrix.columns,
+        .bits = params->matrix.bits,
+        .group_size = params->matrix.group_size,
+        .scale_type = (uint32_t)params->matrix.scale_type,
+        .zero = (uint32_t)params->matrix.zero,
+        .pair_stride = params->matrix.pair_stride,
+        .batch = params->batch,
+        .activation_type = (uint32_t)params->activation_type,
+        .result_type = (uint32_t)params->result_type,
+        .flags = params->flags,
+        .epsilon = params->epsilon,
+    };
+    uint64_t sizes[GEMV_BINDING_COUNT];
+    segue_quant_gemv_sizes(&constants, sizes);
+    uint8_t *out = guarded(sizes[GEMV_OUT]);
+    void *const memory[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = product.x,       [GEMV_PACKED] = packed, [GEMV_NORM] = product.norm,
+        [GEMV_BIAS] = product.bias, [GEMV_OUT] = out,       [GEMV_RESIDUAL] = product.residual,
+    };
+    assert_int_equal(sizes[GEMV_X], product.x_bytes);
+    assert_true(segue_quant_gemv_compute(&constants, memory));
+    int4_product_check(&product, out);
+    release_guarded(out, sizes[GEMV_OUT]);
+    free(packed);
+    int4_product_free(&product);
+    int4_case_free(&test);
+}
+
+static void test_product(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_gemv_params params = int4_shape(i);
+        for (int flavour = 0; flavour < INT4_FLAVOUR_COUNT; flavour++) {
+            if (int4_flavour_fits(&params, (enum int4_flavour)flavour))
+                check_product(&params, (enum int4_flavour)flavour, i);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_row_ranges),
+        cmocka_unit_test(test_layout_by_hand),
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_packing_refuses_null),
+        cmocka_unit_test(test_product),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sources of quantised matrices through NVRTC, without a word from it: every specialisation of
+// the test shapes on every architecture, for a large and for a small device.
+#include "gemv.h"
+#include "gemv_plan.h"
+#include "int4_cases.h"
+#include "quant_source.h"
+
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SKIPPED 77
+
+/** The part of NVRTC that is used here. Results are enums of its own, 0 is success. */
+struct nvrtc {
+    int (*create)(void **out_program, const char *source, const char *name, int header_count,
+                  const char *const *headers, const char *const *header_names);
+    int (*compile)(void *program, int option_count, const char *const *options);
+    int (*get_log_size)(void *program, size_t *out_size);
+    int (*get_log)(void *program, char *out_log);
+    int (*get_cubin_size)(void *program, size_t *out_size);
+    int (*destroy)(void **program);
+};
+
+static struct nvrtc nvrtc;
+
+static bool load_symbol(void *library, const char *name, void *out_function)
+{
+    void *symbol = dlsym(library, name);
+    memcpy(out_function, &symbol, sizeof(symbol));
+    return symbol != NULL;
+}
+
+static bool load_nvrtc(void)
+{
+    const char *const names[] = {getenv("SEGUE_LIBNVRTC"), "libnvrtc.so.13", "libnvrtc.so.12",
+                                 "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so.13"};
+    void *library = NULL;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !library; i++)
+        library = names[i] ? dlopen(names[i], RTLD_NOW | RTLD_LOCAL) : NULL;
+    return library && load_symbol(library, "nvrtcCreateProgram", &nvrtc.create) &&
+           load_symbol(library, "nvrtcCompileProgram", &nvrtc.compile) &&
+           load_symbol(library, "nvrtcGetProgramLogSize", &nvrtc.get_log_size) &&
+           load_symbol(library, "nvrtcGetProgramLog", &nvrtc.get_log) &&
+           load_symbol(library, "nvrtcGetCUBINSize", &nvrtc.get_cubin_size) &&
+           load_symbol(library, "nvrtcDestroyProgram", &nvrtc.destroy);
+}
+
+static void compile(const char *source, const char *what, const char *const *options, int count)
+{
+    void *program = NULL;
+    assert_int_equal(nvrtc.create(&program, source, "source.cu", 0, NULL, NULL), 0);
+    const int result = nvrtc.compile(program, count, options);
+    size_t log_size = 0, cubin_size = 0;
+    assert_int_equal(nvrtc.get_log_size(program, &log_size), 0);
+    char *log = calloc(log_size + 1, 1);
+    assert_non_null(log);
+    assert_int_equal(nvrtc.get_log(program, log), 0);
+    if (result != 0 || log[0] != '\0')
+        fail_msg("%s, %s: result %d\n%s", what, options[0], result, log);
+    assert_int_equal(nvrtc.get_cubin_size(program, &cubin_size), 0);
+    assert_true(cubin_size > 0);
+    free(log);
+    assert_int_equal(nvrtc.destroy(&program), 0);
+}
+
+static const char *const architectures[] = {
+    "-arch=sm_80", "-arch=sm_89", "-arch=sm_90", "-arch=sm_100", "-arch=sm_120",
+};
+#define ARCHITECTURE_COUNT (sizeof(architectures) / sizeof(architectures[0]))
+
+static void test_packing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARCHITECTURE_COUNT; i++)
+        compile(segue_quant_pack_source, "packing", &architectures[i], 1);
+}
+
+static void compile_product(const struct segue_quant_gemv_params *params, const char *architecture,
+                            uint32_t shared_memory_bytes)
+{
+    const struct segue_quant_matrix *matrix = &params->matrix;
+    const struct segue_quant_gemv_constants constants = {
+        .rows = matrix->rows,
+        .columns = matrix->columns,
+        .bits = matrix->bits,
+        .group_size = matrix->group_size,
+        .scale_type = (uint32_t)matrix->scale_type,
+        .zero = (uint32_t)matrix->zero,
+        .pair_stride = matrix->pair_stride,
+        .batch = params->batch,
+        .activation_type = (uint32_t)params->activation_type,
+        .result_type = (uint32_t)params->result_type,
+        .flags = params->flags,
+        .epsilon = params->epsilon,
+    };
+    const struct segue_device_info device = {
+        .multiprocessor_count = 132,
+        .max_shared_memory_bytes = shared_memory_bytes,
+    };
+    struct gemv_plan plan;
+    char texts[GEMV_OPTION_COUNT][GEMV_OPTION_BYTES];
+    const char *options[GEMV_OPTION_COUNT + 1] = {architecture};
+    assert_true(segue_quant_gemv_choose(&constants, &device, &plan));
+    assert_true(plan.shared_bytes <= shared_memory_bytes);
+    segue_quant_gemv_options(&constants, &plan, texts);
+    for (uint32_t i = 0; i < GEMV_OPTION_COUNT; i++)
+        options[i + 1] = texts[i];
+    compile(segue_quant_gemv_source, int4_product_name(params), options, GEMV_OPTION_COUNT + 1);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_gemv_params params = int4_shape(i);
+        for (size_t k = 0; k < ARCHITECTURE_COUNT; k++) {
+            const bool large = strcmp(architectures[k], "-arch=sm_90") == 0 ||
+                               strcmp(architectures[k], "-arch=sm_100") == 0;
+            compile_product(&params, architectures[k], large ? 227u << 10 : 99u << 10);
+        }
+    }
+}
+
+int main(void)
+{
+    if (!load_nvrtc()) {
+        puts("skipped: NVRTC was not found ($SEGUE_LIBNVRTC, libnvrtc.so.13, libnvrtc.so.12)");
+        return SKIPPED;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_products),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packing, unpacking and products on a device ($SEGUE_TEST_DEVICE): on a GPU that is the CUDA code,
+// on the software driver its references behind the whole path. Packing must give the bytes that C
+// gives, products are compared with double precision. Every buffer is a view between guard bytes.
+#include "int4_cases.h"
+#include "test.h"
+
+#include <stdlib.h>
+
+#define GUARD_BYTES 256
+#define GUARD_VALUE 0xA5
+/** Not a number in any of the types: what no kernel has written shows. */
+#define POISON_VALUE 0xFF
+
+/** A view on the device. */
+struct view {
+    segue_buffer *block;
+    struct segue_buffer_ref ref;
+};
+
+static void open_view(struct segue_test *test, const void *data, uint64_t size_bytes,
+                      struct view *out_view)
+{
+    const uint64_t block_bytes = size_bytes + 2 * GUARD_BYTES;
+    uint8_t *bytes = malloc(block_bytes);
+    assert_non_null(bytes);
+    memset(bytes, GUARD_VALUE, block_bytes);
+    if (data)
+        memcpy(bytes + GUARD_BYTES, data, size_bytes);
+    else
+        memset(bytes + GUARD_BYTES, POISON_VALUE, size_bytes);
+    out_view->block = segue_test_buffer(test, block_bytes);
+    CHECK_OK(segue_buffer_write(out_view->block, 0, bytes, block_bytes));
+    out_view->ref = segue_test_ref(out_view->block, GUARD_BYTES, size_bytes);
+    free(bytes);
+}
+
+/** What the view holds; the caller frees it. */
+static uint8_t *read_view(const struct view *view)
+{
+    const uint64_t size_bytes = view->ref.length_bytes;
+    uint8_t *bytes = malloc(size_bytes + 2 * GUARD_BYTES);
+    assert_non_null(bytes);
+    CHECK_OK(segue_buffer_read(view->block, 0, bytes, size_bytes + 2 * GUARD_BYTES));
+    for (uint64_t i = 0; i < GUARD_BYTES; i++) {
+        assert_int_equal(bytes[i], GUARD_VALUE);
+        assert_int_equal(bytes[GUARD_BYTES + size_bytes + i], GUARD_VALUE);
+    }
+    memmove(bytes, bytes + GUARD_BYTES, size_bytes);
+    return bytes;
+}
+
+static void close_view(struct segue_test *test, struct view *view)
+{
+    if (view->block)
+        segue_test_destroy(test, view->block);
+    view->block = NULL;
+}
+
+static void expect_bytes(const struct view *view, const void *expected)
+{
+    uint8_t *bytes = read_view(view);
+    assert_memory_equal(bytes, expected, view->ref.length_bytes);
+    free(bytes);
+}
+
+static segue_executable *open_packing(struct segue_test *test)
+{
+    struct segue_executable_params params;
+    CHECK_OK(segue_quant_register(test->device));
+    segue_quant_get_pack_kernels(&params);
+    return segue_test_executable(test, &params);
+}
+
+/** Packs on the device: in one piece, or in two that may run at the same time. */
+static void pack(struct segue_test *test, segue_executable *packing, const struct int4_case *matrix,
+                 const struct segue_quant_pack_buffers *buffers, bool split)
+{
+    const uint32_t rows = matrix->matrix.rows;
+    const uint32_t first = split ? rows / 32 * 16 : 0;
+    struct segue_quant_plain_sizes skipped;
+    segue_quant_get_plain_sizes(&matrix->matrix, first, &skipped);
+    struct segue_quant_pack_buffers rest = *buffers;
+    rest.weights.offset_bytes += skipped.weights_bytes;
+    rest.weights.length_bytes -= skipped.weights_bytes;
+    rest.scales.offset_bytes += skipped.scales_bytes;
+    rest.scales.length_bytes -= skipped.scales_bytes;
+    rest.zeros.offset_bytes += skipped.zeros_bytes;
+    rest.zeros.length_bytes -= skipped.zeros_bytes;
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_quant_cmd_pack(commands, packing, &matrix->matrix,
+                                  (struct segue_quant_rows){first, rows - first}, &rest));
+    CHECK_OK(segue_quant_cmd_pack(commands, packing, &matrix->matrix,
+                                  (struct segue_quant_rows){0, first}, buffers));
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+}
+
+static void unpack_and_check(struct segue_test *test, segue_executable *packing,
+                             const struct int4_case *matrix, struct segue_buffer_ref packed)
+{
+    struct view weights, scales, zeros = {0};
+    open_view(test, NULL, matrix->sizes.weights_bytes, &weights);
+    open_view(test, NULL, matrix->sizes.scales_bytes, &scales);
+    if (matrix->sizes.zeros_bytes != 0)
+        open_view(test, NULL, matrix->sizes.zeros_bytes, &zeros);
+    const struct segue_quant_pack_buffers buffers = {weights.ref, scales.ref, zeros.ref, packed};
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_quant_cmd_unpack(commands, packing, &matrix->matrix,
+                                    (struct segue_quant_rows){0, matrix->matrix.rows}, &buffers));
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+    expect_bytes(&weights, matrix->plain.weights);
+    expect_bytes(&scales, matrix->plain.scales);
+    if (zeros.block)
+        expect_bytes(&zeros, matrix->plain.zeros);
+    close_view(test, &weights);
+    close_view(test, &scales);
+    close_view(test, &zeros);
+}
+
+/** Packs the matrix on the device and compares with C; the caller closes the view. */
+static void make_packed(struct segue_test *test, segue_executable *packing,
+                        const struct int4_case *matrix, bool split, struct view *out_packed)
+{
+    const uint64_t size_bytes = segue_quant_packed_size_bytes(&matrix->matrix);
+    uint8_t *expected = malloc(size_bytes);
+    assert_non_null(expected);
+    CHECK_OK(segue_quant_pack(&matrix->matrix, (struct segue_quant_rows){0, matrix->matrix.rows},
+                              &matrix->plain, expected));
+    struct view weights, scales, zeros = {0};
+    open_view(test, matrix->plain.weights, matrix->sizes.weights_bytes, &weights);
+    open_view(test, matrix->plain.scales, matrix->sizes.scales_bytes, &scales);
+    if (matrix->sizes.zeros_bytes != 0)
+        open_view(test, matrix->plain.zeros, matrix->sizes.zeros_bytes, &zeros);
+    open_view(test, NULL, size_bytes, out_packed);
+    const struct segue_quant_pack_buffers buffers = {weights.ref, scales.ref, zeros.ref,
+                                                     out_packed->ref};
+    pack(test, packing, matrix, &buffers, split);
+    expect_bytes(out_packed, expected);
+    free(expected);
+    close_view(test, &weights);
+    close_view(test, &scales);
+    close_view(test, &zeros);
+}
+
+static void test_packing(void **state)
+{
+    struct segue_test *test = *state;
+    segue_executable *packing = open_packing(test);
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_gemv_params params = int4_shape(i);
+        struct int4_case matrix;
+        struct view packed;
+        int4_case_make(&matrix, &params.matrix, INT4_USUAL, i);
+        make_packed(test, packing, &matrix, params.matrix.pair_stride == 0, &packed);
+        unpack_and_check(test, packing, &matrix, packed.ref);
+        close_view(test, &packed);
+        int4_case_free(&matrix);
+    }
+}
+
+/** Records the product `count` times, one after the other, each into a view of its own. */
+static void multiply(struct segue_test *test, const struct segue_quant_gemv *gemv,
+                     struct segue_quant_gemv_buffers *buffers, const struct view *outs,
+                     uint32_t count)
+{
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t i = 0; i < count; i++) {
+        buffers->out = outs[i].ref;
+        CHECK_OK(segue_quant_cmd_gemv(commands, gemv, buffers));
+        CHECK_OK(segue_cmd_barrier(commands, NULL));
+    }
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+}
+
+static void open_if(struct segue_test *test, const void *data, uint64_t size_bytes,
+                    struct view *out_view)
+{
+    *out_view = (struct view){0};
+    if (data)
+        open_view(test, data, size_bytes, out_view);
+}
+
+static void check_product(struct segue_test *test, const struct segue_quant_gemv *gemv,
+                          const struct int4_product *product, struct segue_buffer_ref packed)
+{
+    enum { REPEATS = 2 };
+    const uint64_t rows = product->params.matrix.rows;
+    struct view x, norm, bias, residual, outs[REPEATS];
+    open_view(test, product->x, product->x_bytes, &x);
+    open_if(test, product->norm, (uint64_t)product->params.matrix.columns * 2, &norm);
+    open_if(test, product->bias, rows * 4, &bias);
+    open_if(test, product->residual, gemv->out_size_bytes, &residual);
+    for (uint32_t i = 0; i < REPEATS; i++)
+        open_view(test, NULL, gemv->out_size_bytes, &outs[i]);
+    struct segue_quant_gemv_buffers buffers = {
+        .x = x.ref, .packed = packed, .norm = norm.ref, .bias = bias.ref, .residual = residual.ref};
+    multiply(test, gemv, &buffers, outs, REPEATS);
+    uint8_t *first = read_view(&outs[0]);
+    int4_product_check(product, first);
+    expect_bytes(&outs[1], first); // The same bits every time.
+    free(first);
+    for (uint32_t i = 0; i < REPEATS; i++)
+        close_view(test, &outs[i]);
+    close_view(test, &x);
+    close_view(test, &norm);
+    close_view(test, &bias);
+    close_view(test, &residual);
+}
+
+static void test_products(void **state)
+{
+    struct segue_test *test = *state;
+    segue_executable *packing = open_packing(test);
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_gemv_params params = int4_shape(i);
+        struct segue_quant_gemv gemv;
+        CHECK_OK(segue_quant_gemv_create(test->device, &params, &gemv));
+        for (int flavour = 0; flavour < INT4_FLAVOUR_COUNT; flavour++) {
+            if (!int4_flavour_fits(&params, (enum int4_flavour)flavour))
+                continue;
+            struct int4_case matrix;
+            struct int4_product product;
+            struct view packed;
+            int4_case_make(&matrix, &params.matrix, (enum int4_flavour)flavour, i);
+            int4_product_make(&product, &matrix, &params, (enum int4_flavour)flavour);
+            make_packed(test, packing, &matrix, false, &packed);
+            check_product(test, &gemv, &product, packed.ref);
+            close_view(test, &packed);
+            int4_product_free(&product);
+            int4_case_free(&matrix);
+        }
+        segue_quant_gemv_destroy(&gemv);
+    }
+}
+
+static void test_refusals(void **state)
+{
+    struct segue_test *test = *state;
+    CHECK_OK(segue_quant_register(test->device));
+    struct segue_quant_gemv gemv;
+    struct segue_quant_gemv_params good = {
+        .matrix = {.name = "layers.3.up", .rows = 64, .columns = 256, .bits = 4, .group_size = 32},
+        .batch = 1,
+        .result_type = SEGUE_QUANT_F32,
+    };
+    struct segue_quant_gemv_params bad = good;
+    bad.batch = 65;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "\"layers.3.up\": batch is 65");
+    bad.batch = 0;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "batch is 0");
+    bad = good;
+    bad.activation_type = SEGUE_QUANT_F32;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "activation_type is 2");
+    bad = good;
+    bad.result_type = (enum segue_quant_type)3;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "result_type is 3");
+    bad = good;
+    bad.flags = 0x100;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "flags is 0x100");
+    bad.flags = SEGUE_QUANT_SILU_MUL;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "pair_stride is 0");
+    bad.matrix.pair_stride = 32;
+    bad.flags |= SEGUE_QUANT_BIAS;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "SEGUE_QUANT_BIAS");
+    bad = good;
+    bad.matrix.columns = 1u << 18;
+    bad.flags = SEGUE_QUANT_NORM;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_UNIMPLEMENTED,
+                "262144 columns");
+    CHECK_ERROR(segue_quant_gemv_create(test->device, NULL, &gemv), SEGUE_INVALID_ARGUMENT,
+                "params is NULL");
+
+    CHECK_OK(segue_quant_gemv_create(test->device, &good, &gemv));
+    struct view memory;
+    open_view(test, NULL, gemv.packed_size_bytes, &memory);
+    struct segue_quant_gemv_buffers buffers = {
+        .x = memory.ref, .packed = memory.ref, .out = memory.ref};
+    buffers.packed.length_bytes--;
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_ERROR(segue_quant_cmd_gemv(commands, &gemv, &buffers), SEGUE_OUT_OF_RANGE,
+                "packed has 9215 bytes; it needs 9216");
+    CHECK_ERROR(segue_quant_cmd_gemv(commands, &gemv, NULL), SEGUE_INVALID_ARGUMENT,
+                "buffers is NULL");
+    segue_quant_gemv_destroy(&gemv);
+    CHECK_ERROR(segue_quant_cmd_gemv(commands, &gemv, &buffers), SEGUE_INVALID_ARGUMENT,
+                "gemv->executable is NULL");
+    segue_test_destroy(test, commands);
+}
+
+static void test_packing_refusals(void **state)
+{
+    struct segue_test *test = *state;
+    segue_executable *packing = open_packing(test);
+    const struct segue_quant_matrix matrix = {
+        .name = "layers.3.up", .rows = 64, .columns = 256, .bits = 4, .group_size = 32};
+    struct view memory;
+    open_view(test, NULL, segue_quant_packed_size_bytes(&matrix), &memory);
+    struct segue_quant_pack_buffers buffers = {memory.ref, memory.ref, memory.ref, memory.ref};
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_ERROR(segue_quant_cmd_pack(commands, packing, &matrix, (struct segue_quant_rows){8, 16},
+                                     &buffers),
+                SEGUE_INVALID_ARGUMENT, "\"layers.3.up\": 16 rows from row 8");
+    CHECK_ERROR(
+        segue_quant_cmd_unpack(commands, packing, &matrix, (struct segue_quant_rows){0, 64}, NULL),
+        SEGUE_INVALID_ARGUMENT, "buffers is NULL");
+    buffers.packed.length_bytes -= 1;
+    CHECK_ERROR(segue_quant_cmd_pack(commands, packing, &matrix, (struct segue_quant_rows){0, 64},
+                                     &buffers),
+                SEGUE_OUT_OF_RANGE, "packed has 9215 bytes; the matrix needs 9216");
+    segue_test_destroy(test, commands);
+}
+
+int main(void)
+{
+    const int unprepared = segue_test_prepare();
+    if (unprepared)
+        return unprepared;
+    const struct CMUnitTest tests[] = {
+        segue_test_case(test_packing),
+        segue_test_case(test_products),
+        segue_test_case(test_refusals),
+        segue_test_case(test_packing_refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
