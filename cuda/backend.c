@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cache_folder.h"
 #include "compile.h"
 #include "compile_cache.h"
 #include "cuda_backend.h"
@@ -48,8 +49,7 @@ static void get_info(struct segue_backend *backend, struct segue_device_info *ou
         .compiler_version = nvrtc != NULL ? nvrtc->version : 0,
         .supports_clusters = limits->clusters,
         .supports_cooperative_launch = limits->cooperative,
-        .supports_programmatic_edges =
-            limits->compute_major >= 9 && cuda->driver.cuGraphAddNode != NULL,
+        .supports_programmatic_edges = segue_cuda_has_typed_edges(cuda),
     };
 }
 
@@ -67,6 +67,7 @@ static void get_internal_usage(struct segue_backend *backend, struct segue_memor
 static void close_device(struct segue_cuda *cuda)
 {
     const bool has_context = segue_cuda_enter_cleanup(cuda);
+    segue_exec_cache_finish(cuda, has_context);
     segue_staging_finish(cuda, has_context);
     if (has_context) {
         segue_builtins_finish(cuda);
@@ -85,9 +86,30 @@ static void free_shell(struct segue_cuda *cuda)
     segue_nvrtc_unload(&cuda->nvrtc);
     segue_release_string(allocator, cuda->cache_folder);
     segue_release_string(allocator, cuda->nvrtc_path);
+    pthread_mutex_destroy(&cuda->exec_cache.lock);
     pthread_mutex_destroy(&cuda->staging.lock);
     pthread_mutex_destroy(&cuda->lazy_lock);
     segue_release(allocator, cuda, sizeof(*cuda));
+}
+
+static void get_cache_stats(struct segue_backend *backend, struct segue_cache_stats *out_stats)
+{
+    segue_exec_cache_get_stats(segue_cuda_of(backend), out_stats);
+}
+
+static void set_cache_budget(struct segue_backend *backend, struct segue_cache_budget budget)
+{
+    segue_exec_cache_set_budget(segue_cuda_of(backend), budget);
+}
+
+static void trim_cache(struct segue_backend *backend)
+{
+    segue_exec_cache_trim(segue_cuda_of(backend));
+}
+
+static void note_stream(struct segue_backend *backend, const struct segue_error *error)
+{
+    segue_exec_cache_note_stream(segue_cuda_of(backend), error);
 }
 
 static void destroy(struct segue_backend *backend)
@@ -110,6 +132,12 @@ static const struct segue_backend_ops backend_ops = {
     .module_create = segue_cuda_module_create,
     .module_destroy = segue_cuda_module_destroy,
     .program_create = segue_cuda_program_create,
+    .program_reuse = segue_cuda_program_reuse,
+    .program_plan = segue_cuda_program_plan,
+    .get_cache_stats = get_cache_stats,
+    .set_cache_budget = set_cache_budget,
+    .trim_cache = trim_cache,
+    .note_stream = note_stream,
     .program_destroy = segue_cuda_program_destroy,
     .program_node_types = segue_cuda_program_node_types,
     .queue_create = segue_cuda_queue_create,
@@ -249,8 +277,10 @@ static segue_status create_shell(const struct segue_backend_open_params *params,
         goto fail_lazy_lock;
     if (!segue_staging_init(&cuda->staging))
         goto fail_staging;
+    if (!segue_exec_cache_init(cuda))
+        goto fail_exec_cache;
     const bool has_cache =
-        segue_compile_cache_find_folder(params->params->compile_cache_path, folder, sizeof(folder));
+        segue_cache_find_folder(params->params->compile_cache_path, folder, sizeof(folder));
     if (!copy_optional(allocator, has_cache ? folder : NULL, &cuda->cache_folder) ||
         !copy_optional(allocator, params->params->libnvrtc_path, &cuda->nvrtc_path)) {
         free_shell(cuda);
@@ -259,6 +289,8 @@ static segue_status create_shell(const struct segue_backend_open_params *params,
     *out_cuda = cuda;
     return SEGUE_OK;
 
+fail_exec_cache:
+    pthread_mutex_destroy(&cuda->staging.lock);
 fail_staging:
     pthread_mutex_destroy(&cuda->lazy_lock);
 fail_lazy_lock:

@@ -25,25 +25,6 @@ static const char magic[8] = {'S', 'E', 'G', 'U', 'E', 'C', 'C', '1'};
 /** No image is larger; keeps a broken file from asking for all memory. */
 #define LARGEST_IMAGE_BYTES (UINT64_C(1) << 30)
 
-bool segue_compile_cache_find_folder(const char *path, char *out_folder, size_t capacity_bytes)
-{
-    const char *base = path;
-    const char *below = "";
-    if (path == NULL) {
-        base = secure_getenv("XDG_CACHE_HOME");
-        below = "/segue";
-        // The XDG specification: relative paths are invalid and to be ignored.
-        if (base == NULL || base[0] != '/') {
-            base = secure_getenv("HOME");
-            below = "/.cache/segue";
-        }
-    }
-    if (base == NULL || base[0] == '\0')
-        return false;
-    const int length = snprintf(out_folder, capacity_bytes, "%s%s", base, below);
-    return length > 0 && (size_t)length < capacity_bytes;
-}
-
 static bool make_path(const struct segue_compile_cache *cache,
                       const struct segue_compile_cache_key *key, const char *suffix,
                       char out_path[PATH_MAX])

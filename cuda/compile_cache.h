@@ -24,10 +24,6 @@ struct segue_compile_cache_key {
     unsigned char digest[SEGUE_SHA256_BYTES];
 };
 
-/** Writes the folder that `path` (as in segue_device_params.compile_cache_path) stands for. Returns
- *  false where there shall be no cache: path "", no home folder, or a path that is too long. */
-bool segue_compile_cache_find_folder(const char *path, char *out_folder, size_t capacity_bytes);
-
 /** The stored image, to be released with the cache's allocator and `out_size_bytes`; NULL if there
  *  is none that verifies. */
 void *segue_compile_cache_load(const struct segue_compile_cache *cache,

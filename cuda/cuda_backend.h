@@ -11,6 +11,7 @@
 #include "builtins.h"
 #include "check.h"
 #include "driver.h"
+#include "exec_cache.h"
 #include "nvrtc.h"
 #include "object.h"
 #include "staging.h"
@@ -52,6 +53,7 @@ struct segue_cuda {
     struct segue_nvrtc nvrtc;
     struct segue_builtins builtins;
     struct segue_staging staging;
+    struct segue_exec_cache exec_cache;
 };
 
 struct segue_backend_queue {
@@ -70,6 +72,13 @@ static inline struct segue_cuda *segue_cuda_of(struct segue_backend *backend)
 static inline const struct segue_allocator *segue_cuda_allocator(const struct segue_cuda *cuda)
 {
     return &cuda->base.device->allocator;
+}
+
+/** Whether edges of a graph can wait for less than the end of a kernel: 12.3 in the driver, compute
+ *  capability 9.0 in the device. */
+static inline bool segue_cuda_has_typed_edges(const struct segue_cuda *cuda)
+{
+    return cuda->limits.compute_major >= 9 && cuda->driver.cuGraphAddNode != NULL;
 }
 
 /** Makes the device's context current on this thread; every success needs a segue_cuda_leave. */
@@ -106,10 +115,20 @@ segue_status segue_cuda_program_create(struct segue_backend *backend,
                                        const struct segue_program_request *request,
                                        struct segue_command_buffer_stats *stats,
                                        struct segue_backend_program **out_program);
+segue_status segue_cuda_program_reuse(struct segue_backend *backend,
+                                      const struct segue_program_request *request,
+                                      struct segue_command_buffer_stats *stats,
+                                      struct segue_reuse *out_reuse,
+                                      struct segue_backend_program **out_program);
 void segue_cuda_program_destroy(struct segue_backend *backend,
                                 struct segue_backend_program *program);
 const uint8_t *segue_cuda_program_node_types(struct segue_backend *backend,
                                              const struct segue_backend_program *program);
+/** The executable graph that a program runs; NULL without nodes, and in stream mode. */
+struct segue_cuda_exec *segue_cuda_program_exec(const struct segue_backend_program *program);
+segue_status segue_cuda_program_plan(struct segue_backend *backend,
+                                     const struct segue_backend_program *program,
+                                     struct segue_plan *out_plan);
 segue_status segue_cuda_queue_run(struct segue_backend *backend, struct segue_backend_queue *queue,
                                   struct segue_backend_program *program);
 

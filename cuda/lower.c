@@ -11,10 +11,12 @@
 
 /** Bytes that a thread of a built-in kernel handles at a time. */
 #define BUILTIN_THREAD_BYTES 16
-/** Blocks of a built-in kernel on each multiprocessor, at most; its loops stride over the rest. */
+/** Blocks of a built-in kernel on each multiprocessor, at most; its loops
+ * stride over the rest. */
 #define BUILTIN_BLOCKS_PER_MULTIPROCESSOR 8
 
-/** Parameters of the built-in kernels, with pointers to each as a launch wants them. */
+/** Parameters of the built-in kernels, with pointers to each as a launch wants
+ * them. */
 struct fill_parameters {
     uint64_t target;
     uint64_t length_bytes;
@@ -74,8 +76,8 @@ static void set_builtin(struct segue_operation *operation, CUfunction function, 
     operation->as.kernel.parameters = parameters;
 }
 
-/** Whether a kernel is better than the driver at a fill, or at a copy that touches host-visible
- *  memory. */
+/** Whether a kernel is better than the driver at a fill, or at a copy that
+ * touches host-visible memory. */
 static bool kernel_is_better(const struct segue_lowering *lowering, uint64_t length_bytes)
 {
     return lowering->mode == SEGUE_EXECUTION_GRAPH && length_bytes < SEGUE_SMALL_TRANSFER_BYTES;
@@ -122,14 +124,21 @@ static segue_status lower_fill_kernel(struct segue_lowering *lowering,
     return SEGUE_OK;
 }
 
+/** Host-visible memory is always filled by the kernel: it is the bus that takes
+ * the time. */
+static bool is_kernel_fill(const struct segue_lowering *lowering,
+                           const struct segue_resolved_range *target)
+{
+    return kernel_is_better(lowering, target->length_bytes) ||
+           target->memory->backend.host_pointer != NULL;
+}
+
 static segue_status lower_fill(struct segue_lowering *lowering,
                                const struct segue_fill_segment *fill,
                                struct segue_operation *operation)
 {
     const struct segue_resolved_range target = segue_range_resolve(&fill->target, lowering->table);
-    // Host-visible memory is always filled by the kernel: it is the bus that takes the time.
-    if (kernel_is_better(lowering, target.length_bytes) ||
-        target.memory->backend.host_pointer != NULL)
+    if (is_kernel_fill(lowering, &target))
         return lower_fill_kernel(lowering, fill, &target, operation);
     const uint32_t pattern_bytes = fill->base.pattern_size_bytes;
     operation->kind = SEGUE_OPERATION_SET;
@@ -142,12 +151,40 @@ static segue_status lower_fill(struct segue_lowering *lowering,
     return SEGUE_OK;
 }
 
+/** Whether a copy within device memory is one that the driver's node is slow at. The kernel is not
+ *  unless it has to go in steps of less than 16 bytes. */
+static bool is_large_copy(const struct segue_lowering *lowering,
+                          const struct segue_copy_end *source, const struct segue_copy_end *target,
+                          uint64_t length_bytes)
+{
+    return lowering->mode == SEGUE_EXECUTION_GRAPH && length_bytes >= SEGUE_LARGE_COPY_BYTES &&
+           ((source->address ^ target->address) & (BUILTIN_THREAD_BYTES - 1)) == 0;
+}
+
+static bool is_kernel_copy(const struct segue_lowering *lowering,
+                           const struct segue_copy_end *source, const struct segue_copy_end *target,
+                           uint64_t length_bytes)
+{
+    if (source->host_pointer == NULL && target->host_pointer == NULL)
+        return is_large_copy(lowering, source, target, length_bytes);
+    return kernel_is_better(lowering, length_bytes);
+}
+
+/** A large copy gets a thread for each step: a grid that strides is slower by a twelfth. */
+static uint32_t copy_blocks(const struct segue_lowering *lowering, uint64_t length_bytes)
+{
+    if (length_bytes < SEGUE_LARGE_COPY_BYTES)
+        return builtin_blocks(lowering, length_bytes);
+    const uint64_t wanted =
+        (length_bytes - 1) / (SEGUE_BUILTIN_BLOCK_SIZE * BUILTIN_THREAD_BYTES) + 1;
+    return (uint32_t)(wanted < INT32_MAX ? wanted : INT32_MAX);
+}
+
 static segue_status lower_copy_between(struct segue_lowering *lowering,
                                        struct segue_copy_end source, struct segue_copy_end target,
                                        uint64_t length_bytes, struct segue_operation *operation)
 {
-    const bool touches_host = source.host_pointer != NULL || target.host_pointer != NULL;
-    if (!touches_host || !kernel_is_better(lowering, length_bytes)) {
+    if (!is_kernel_copy(lowering, &source, &target, length_bytes)) {
         operation->kind = SEGUE_OPERATION_COPY;
         operation->as.copy.source = source;
         operation->as.copy.target = target;
@@ -166,7 +203,7 @@ static segue_status lower_copy_between(struct segue_lowering *lowering,
         .length_bytes = length_bytes,
         .pointers = {&parameters->source, &parameters->target, &parameters->length_bytes},
     };
-    set_builtin(operation, lowering->builtins.copy, builtin_blocks(lowering, length_bytes),
+    set_builtin(operation, lowering->builtins.copy, copy_blocks(lowering, length_bytes),
                 SEGUE_BUILTIN_BLOCK_SIZE, parameters->pointers);
     return SEGUE_OK;
 }
@@ -180,18 +217,23 @@ static struct segue_copy_end copy_end(const struct segue_resolved_range *range)
     };
 }
 
+static struct segue_copy_end staging_end(const struct segue_lowering *lowering,
+                                         const struct segue_update_segment *update)
+{
+    return (struct segue_copy_end){
+        .address = lowering->staging_address + update->staging_offset_bytes,
+        .host_pointer = NULL,
+    };
+}
+
 static segue_status lower_update(struct segue_lowering *lowering,
                                  const struct segue_update_segment *update,
                                  struct segue_operation *operation)
 {
     const struct segue_resolved_range target =
         segue_range_resolve(&update->target, lowering->table);
-    const struct segue_copy_end source = {
-        .address = lowering->staging_address + update->staging_offset_bytes,
-        .host_pointer = NULL,
-    };
-    return lower_copy_between(lowering, source, copy_end(&target), update->target.length_bytes,
-                              operation);
+    return lower_copy_between(lowering, staging_end(lowering, update), copy_end(&target),
+                              update->target.length_bytes, operation);
 }
 
 static segue_status lower_copy(struct segue_lowering *lowering,
@@ -204,7 +246,8 @@ static segue_status lower_copy(struct segue_lowering *lowering,
                               operation);
 }
 
-/** The start of a range on the device; quick where it names a buffer, as most do. */
+/** The start of a range on the device; quick where it names a buffer, as most
+ * do. */
 static uint64_t device_address(const struct segue_lowering *lowering,
                                const struct segue_range *range)
 {
@@ -214,8 +257,9 @@ static uint64_t device_address(const struct segue_lowering *lowering,
     return buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
 }
 
-/** Pointers to all parameter values, in the kernel's order; addresses of bindings are kept in the
- *  arena behind them, constants stay in the recording. NULL for a kernel without parameters. */
+/** Pointers to all parameter values, in the kernel's order; addresses of
+ * bindings are kept in the arena behind them, constants stay in the recording.
+ * NULL for a kernel without parameters. */
 static segue_status lower_parameters(struct segue_lowering *lowering,
                                      const struct segue_dispatch_segment *dispatch,
                                      const struct segue_entry_point *entry, void ***out_parameters)
@@ -321,4 +365,41 @@ segue_status segue_lower(struct segue_lowering *lowering, const struct segue_seg
                           "command %u of kind %d does no work and cannot be lowered",
                           segment->index, (int)segment->kind);
     }
+}
+
+static enum segue_node_class copy_class(const struct segue_lowering *lowering,
+                                        struct segue_copy_end source, struct segue_copy_end target,
+                                        uint64_t length_bytes)
+{
+    if (is_kernel_copy(lowering, &source, &target, length_bytes))
+        return SEGUE_NODE_COPY_KERNEL;
+    if (target.host_pointer != NULL)
+        return source.host_pointer != NULL ? SEGUE_NODE_COPY_ON_HOST : SEGUE_NODE_COPY_TO_HOST;
+    return source.host_pointer != NULL ? SEGUE_NODE_COPY_FROM_HOST : SEGUE_NODE_COPY_ON_DEVICE;
+}
+
+enum segue_node_class segue_lower_class(const struct segue_lowering *lowering,
+                                        const struct segue_segment *segment)
+{
+    if (segment == NULL)
+        return SEGUE_NODE_JOIN;
+    if (segment->kind == SEGUE_COMMAND_DISPATCH)
+        return SEGUE_NODE_DISPATCH;
+    struct segue_resolved_range source = {0};
+    struct segue_resolved_range target;
+    if (segment->kind == SEGUE_COMMAND_FILL) {
+        const struct segue_fill_segment *fill = (const struct segue_fill_segment *)segment;
+        target = segue_range_resolve(&fill->target, lowering->table);
+        return is_kernel_fill(lowering, &target) ? SEGUE_NODE_FILL_KERNEL : SEGUE_NODE_SET;
+    }
+    if (segment->kind == SEGUE_COMMAND_UPDATE) {
+        const struct segue_update_segment *update = (const struct segue_update_segment *)segment;
+        target = segue_range_resolve(&update->target, lowering->table);
+        return copy_class(lowering, staging_end(lowering, update), copy_end(&target),
+                          update->target.length_bytes);
+    }
+    const struct segue_copy_segment *copy = (const struct segue_copy_segment *)segment;
+    source = segue_range_resolve(&copy->source, lowering->table);
+    target = segue_range_resolve(&copy->target, lowering->table);
+    return copy_class(lowering, copy_end(&source), copy_end(&target), target.length_bytes);
 }

@@ -249,6 +249,7 @@ void segue_cuda_module_destroy(struct segue_backend *backend, struct segue_backe
     if (module == NULL)
         return;
     if (segue_cuda_enter_cleanup(cuda)) {
+        segue_exec_cache_forget_module(cuda, module);
         segue_cuda_cleanup(cuda, cuModuleUnload(module->module), "unloading an executable");
         segue_cuda_leave(cuda);
     }

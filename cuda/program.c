@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/** Lays all inline data of a recording end to end, as segue_update_segment describes. */
+/** Lays all inline data of a recording end to end, as segue_update_segment
+ * describes. */
 static void gather_inline_data(const struct segue_recording *recording, unsigned char *data)
 {
     for (const struct segue_segment *segment = recording->first; segment != NULL;
@@ -19,18 +20,21 @@ static void gather_inline_data(const struct segue_recording *recording, unsigned
     }
 }
 
-/** Copies the recording's inline data to the device, once, so that running the program only copies
- *  on the device. */
-static segue_status stage_inline_data(struct segue_cuda *cuda,
-                                      const struct segue_recording *recording,
-                                      struct segue_staging_block **out_block)
+segue_status segue_stage_acquire(struct segue_lowering *lowering,
+                                 struct segue_staging_block **out_block)
 {
+    *out_block = NULL;
+    if (lowering->recording->inline_data_bytes == 0)
+        return SEGUE_OK;
+    return segue_staging_acquire(lowering->cuda, lowering->recording->inline_data_bytes, out_block);
+}
+
+segue_status segue_stage_data(struct segue_lowering *lowering)
+{
+    const struct segue_recording *recording = lowering->recording;
+    struct segue_cuda *cuda = lowering->cuda;
     const struct segue_allocator *allocator = segue_cuda_allocator(cuda);
     const uint64_t size_bytes = recording->inline_data_bytes;
-    if (size_bytes == 0) {
-        *out_block = NULL;
-        return SEGUE_OK;
-    }
     unsigned char *data = segue_allocate_zeroed(allocator, 1, size_bytes);
     if (data == NULL)
         return segue_fail(cuda->base.device, SEGUE_OUT_OF_HOST_MEMORY,
@@ -38,65 +42,68 @@ static segue_status stage_inline_data(struct segue_cuda *cuda,
                           " bytes of inline data of command buffer \"%s\"",
                           size_bytes, recording->label);
     gather_inline_data(recording, data);
-    struct segue_staging_block *block = NULL;
-    segue_status status = segue_staging_acquire(cuda, size_bytes, &block);
-    if (status != SEGUE_OK)
-        goto fail_data;
-    status = segue_cuda_upload(cuda, block->address, data, size_bytes);
-    if (status != SEGUE_OK)
-        goto fail_block;
-    segue_release(allocator, data, size_bytes);
-    *out_block = block;
-    return SEGUE_OK;
-
-fail_block:
-    segue_staging_release(cuda, block, true);
-fail_data:
+    const segue_status status =
+        segue_cuda_upload(cuda, lowering->staging_address, data, size_bytes);
     segue_release(allocator, data, size_bytes);
     return status;
 }
 
-/** Makes the program's content. The context is current. */
-static segue_status fill_in(struct segue_cuda *cuda, const struct segue_program_request *request,
-                            struct segue_command_buffer_stats *stats,
-                            struct segue_backend_program *program)
+/** Makes the operations of a stream, with inline data staged. The context is
+ * current. */
+static segue_status make_stream(struct segue_backend_program *program,
+                                const struct segue_plan *plan,
+                                struct segue_command_buffer_stats *stats)
 {
+    struct segue_lowering *lowering = &program->lowering;
     const uint64_t start_ns = segue_now_ns();
-    segue_status status = stage_inline_data(cuda, request->recording, &program->staging);
-    if (status != SEGUE_OK)
-        return status;
-    uint64_t stage_ns = 0;
-    if (program->staging != NULL) {
-        program->lowering.staging_address = program->staging->address;
-        stage_ns = segue_now_ns() - start_ns;
-    }
-    struct segue_command_buffer_stats made = *stats;
-    if (request->mode == SEGUE_EXECUTION_GRAPH) {
-        status = segue_cuda_graph_create(&program->lowering, request->plan, &made, &program->graph);
-        // The driver copied every parameter when the nodes were added.
-        segue_arena_finish(&program->lowering.arena);
-        made.build_ns += stage_ns;
-    } else {
-        status = segue_cuda_stream_prepare(program, request->plan);
-        made.node_count = 0;
-        made.edge_count = 0;
-        made.build_ns = segue_now_ns() - start_ns;
-        made.instantiate_ns = 0;
-        made.upload_ns = 0;
+    segue_status status = segue_stage_acquire(lowering, &program->staging);
+    if (status == SEGUE_OK && program->staging != NULL) {
+        lowering->staging_address = program->staging->address;
+        status = segue_stage_data(lowering);
     }
     if (status == SEGUE_OK)
-        *stats = made;
-    else
-        segue_staging_release(cuda, program->staging, true);
-    return status;
+        status = segue_cuda_stream_prepare(program, plan);
+    if (status != SEGUE_OK) {
+        segue_staging_release(lowering->cuda, program->staging, true);
+        return status;
+    }
+    stats->node_count = 0;
+    stats->edge_count = 0;
+    stats->build_ns = segue_now_ns() - start_ns;
+    stats->instantiate_ns = 0;
+    stats->upload_ns = 0;
+    return SEGUE_OK;
 }
 
-segue_status segue_cuda_program_create(struct segue_backend *backend,
-                                       const struct segue_program_request *request,
-                                       struct segue_command_buffer_stats *stats,
-                                       struct segue_backend_program **out_program)
+/** What of a request the graph depends on, its recording aside. */
+static struct segue_variant variant_of(const struct segue_program_request *request)
 {
-    struct segue_cuda *cuda = segue_cuda_of(backend);
+    return (struct segue_variant){
+        .order_seed = request->order_seed,
+        .flags = request->recording->flags &
+                 (SEGUE_COMMAND_BUFFER_BARRIER_ORDER | SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT),
+    };
+}
+
+/** Finds or makes the executable graph. The context is current. */
+static segue_status make_graph(struct segue_backend_program *program,
+                               const struct segue_program_request *request,
+                               struct segue_command_buffer_stats *stats)
+{
+    if (request->plan->node_count == 0) {
+        stats->node_count = stats->edge_count = 0;
+        stats->build_ns = stats->instantiate_ns = stats->upload_ns = 0;
+        return SEGUE_OK;
+    }
+    return segue_exec_cache_obtain(&program->lowering, request->plan, variant_of(request), stats,
+                                   &program->exec);
+}
+
+/** A program without content. */
+static segue_status create_shell(struct segue_cuda *cuda,
+                                 const struct segue_program_request *request,
+                                 struct segue_backend_program **out_program)
+{
     const struct segue_allocator *allocator = segue_cuda_allocator(cuda);
     struct segue_backend_program *program = segue_allocate_zeroed(allocator, 1, sizeof(*program));
     if (program == NULL)
@@ -109,22 +116,76 @@ segue_status segue_cuda_program_create(struct segue_backend *backend,
     program->lowering.recording = request->recording;
     program->lowering.table = request->table;
     segue_arena_init(&program->lowering.arena, allocator);
-    segue_status status = segue_cuda_enter(cuda);
-    if (status != SEGUE_OK)
-        goto fail_enter;
-    status = fill_in(cuda, request, stats, program);
-    segue_cuda_leave(cuda);
-    if (status != SEGUE_OK)
-        goto fail_enter;
-    // The table is the caller's and not valid after this.
-    program->lowering.table = NULL;
     *out_program = program;
     return SEGUE_OK;
+}
 
-fail_enter:
+static void free_shell(struct segue_cuda *cuda, struct segue_backend_program *program)
+{
     segue_arena_finish(&program->lowering.arena);
-    segue_release(allocator, program, sizeof(*program));
-    return status;
+    segue_release(segue_cuda_allocator(cuda), program, sizeof(*program));
+}
+
+/** The table is the caller's and not valid after this; the driver copied every
+ * parameter. */
+static void settle(struct segue_backend_program *program)
+{
+    program->lowering.table = NULL;
+    if (program->mode == SEGUE_EXECUTION_GRAPH)
+        segue_arena_finish(&program->lowering.arena);
+}
+
+segue_status segue_cuda_program_reuse(struct segue_backend *backend,
+                                      const struct segue_program_request *request,
+                                      struct segue_command_buffer_stats *stats,
+                                      struct segue_reuse *out_reuse,
+                                      struct segue_backend_program **out_program)
+{
+    struct segue_cuda *cuda = segue_cuda_of(backend);
+    struct segue_backend_program *program = NULL;
+    *out_program = NULL;
+    segue_status status = create_shell(cuda, request, &program);
+    if (status != SEGUE_OK)
+        return status;
+    status = segue_exec_cache_recognise(&program->lowering, variant_of(request), stats, out_reuse,
+                                        &program->exec);
+    if (status == SEGUE_OK && program->exec == NULL && request->is_one_shot)
+        out_reuse->is_known = segue_exec_cache_remember(&program->lowering, variant_of(request));
+    if (status != SEGUE_OK || program->exec == NULL) {
+        free_shell(cuda, program);
+        return status;
+    }
+    settle(program);
+    *out_program = program;
+    return SEGUE_OK;
+}
+
+segue_status segue_cuda_program_create(struct segue_backend *backend,
+                                       const struct segue_program_request *request,
+                                       struct segue_command_buffer_stats *stats,
+                                       struct segue_backend_program **out_program)
+{
+    struct segue_cuda *cuda = segue_cuda_of(backend);
+    struct segue_command_buffer_stats made = *stats;
+    struct segue_backend_program *program = NULL;
+    segue_status status = create_shell(cuda, request, &program);
+    if (status != SEGUE_OK)
+        return status;
+    status = segue_cuda_enter(cuda);
+    if (status == SEGUE_OK) {
+        status = request->mode == SEGUE_EXECUTION_GRAPH
+                     ? make_graph(program, request, &made)
+                     : make_stream(program, request->plan, &made);
+        segue_cuda_leave(cuda);
+    }
+    if (status != SEGUE_OK) {
+        free_shell(cuda, program);
+        return status;
+    }
+    settle(program);
+    *stats = made;
+    *out_program = program;
+    return SEGUE_OK;
 }
 
 void segue_cuda_program_destroy(struct segue_backend *backend,
@@ -133,29 +194,35 @@ void segue_cuda_program_destroy(struct segue_backend *backend,
     struct segue_cuda *cuda = segue_cuda_of(backend);
     if (program == NULL)
         return;
-    const bool has_context = segue_cuda_enter_cleanup(cuda);
-    segue_cuda_graph_destroy(cuda, &program->graph, has_context);
+    segue_exec_cache_release(cuda, program->exec);
     segue_cuda_stream_finish(program);
-    segue_staging_release(cuda, program->staging, has_context);
-    if (has_context)
-        segue_cuda_leave(cuda);
-    segue_arena_finish(&program->lowering.arena);
-    segue_release(segue_cuda_allocator(cuda), program, sizeof(*program));
+    if (program->staging != NULL) {
+        const bool has_context = segue_cuda_enter_cleanup(cuda);
+        segue_staging_release(cuda, program->staging, has_context);
+        if (has_context)
+            segue_cuda_leave(cuda);
+    }
+    free_shell(cuda, program);
 }
 
 const uint8_t *segue_cuda_program_node_types(struct segue_backend *backend,
                                              const struct segue_backend_program *program)
 {
     (void)backend;
-    return program->graph.node_types;
+    return program->exec != NULL ? program->exec->structure->graph.node_types : NULL;
+}
+
+struct segue_cuda_exec *segue_cuda_program_exec(const struct segue_backend_program *program)
+{
+    return program->exec;
 }
 
 static segue_status launch_graph(struct segue_cuda *cuda, struct segue_backend_program *program,
                                  CUstream stream)
 {
-    if (program->graph.exec == NULL)
+    if (program->exec == NULL)
         return SEGUE_OK;
-    return segue_cuda_check(cuda, cuGraphLaunch(program->graph.exec, stream),
+    return segue_cuda_check(cuda, cuGraphLaunch(program->exec->handle, stream),
                             "launching the graph of command buffer \"%s\"",
                             program->lowering.recording->label);
 }

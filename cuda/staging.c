@@ -18,7 +18,8 @@ static void free_block(struct segue_cuda *cuda, struct segue_staging_block *bloc
     segue_release(segue_cuda_allocator(cuda), block, sizeof(*block));
 }
 
-/** Index of the smallest class that holds `size_bytes`; the count of classes if none does. */
+/** Index of the smallest class that holds `size_bytes`; the count of classes if
+ * none does. */
 static uint32_t class_of(uint64_t size_bytes)
 {
     uint32_t index = 0;
@@ -126,6 +127,20 @@ segue_status segue_staging_acquire(struct segue_cuda *cuda, uint64_t size_bytes,
     block->next = NULL;
     *out_block = block;
     return SEGUE_OK;
+}
+
+void segue_staging_count(struct segue_cuda *cuda, const struct segue_staging_block *block,
+                         bool in_use)
+{
+    struct segue_staging *staging = &cuda->staging;
+    pthread_mutex_lock(&staging->lock);
+    if (in_use) {
+        count_in(staging, block->size_bytes);
+    } else {
+        staging->usage.current_bytes -= block->size_bytes;
+        staging->usage.allocation_count--;
+    }
+    pthread_mutex_unlock(&staging->lock);
 }
 
 void segue_staging_release(struct segue_cuda *cuda, struct segue_staging_block *block,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file staging.h
- * Device memory that programs own, for inline data. Blocks are recycled instead of freed, because
- * cuMemFree waits for the whole device.
+ * Device memory that programs own, for inline data. Blocks are recycled instead
+ * of freed, because cuMemFree waits for the whole device.
  */
 #ifndef SEGUE_CUDA_STAGING_H
 #define SEGUE_CUDA_STAGING_H
@@ -39,19 +39,24 @@ struct segue_staging {
 bool segue_staging_init(struct segue_staging *staging);
 
 /** A block of at least `size_bytes`. The context is current. Thread-safe.
- * @return SEGUE_OUT_OF_DEVICE_MEMORY (after giving back all free blocks), _HOST_MEMORY. */
+ * @return SEGUE_OUT_OF_DEVICE_MEMORY (after giving back all free blocks),
+ * _HOST_MEMORY. */
 segue_status segue_staging_acquire(struct segue_cuda *cuda, uint64_t size_bytes,
                                    struct segue_staging_block **out_block);
-/** Gives a block back that no work in flight uses. NULL is fine. Where the context could not be
- *  made current, the block is kept in any case. */
+/** Gives a block back that no work in flight uses. NULL is fine. Where the
+ * context could not be made current, the block is kept in any case. */
 void segue_staging_release(struct segue_cuda *cuda, struct segue_staging_block *block,
                            bool has_context);
-/** Frees all free blocks; none may be in use. Where the context could not be made current, only
- *  host memory is freed. */
+/** Frees all free blocks; none may be in use. Where the context could not be
+ * made current, only host memory is freed. */
 void segue_staging_finish(struct segue_cuda *cuda, bool has_context);
-/** Frees all free blocks, for a failed allocation that is about to be tried again. Returns whether
- *  there were any. The context is current. */
+/** Frees all free blocks, for a failed allocation that is about to be tried
+ * again. Returns whether there were any. The context is current. */
 bool segue_staging_trim(struct segue_cuda *cuda);
+
+/** Counts a block in again, or out while whoever keeps it has no use for it. */
+void segue_staging_count(struct segue_cuda *cuda, const struct segue_staging_block *block,
+                         bool in_use);
 
 void segue_staging_get_usage(struct segue_cuda *cuda, struct segue_memory_usage *out_usage);
 

@@ -14,6 +14,7 @@
 #define SEGUE_HAL_BACKEND_H
 
 #include <segue/buffer.h>
+#include <segue/cache.h>
 #include <segue/device.h>
 #include <segue/executable.h>
 #include <segue/inspect.h>
@@ -47,16 +48,28 @@ struct segue_backend_entry_limits {
     uint32_t max_dynamic_shared_bytes;
 };
 
+/** What program_reuse found beside a program. */
+struct segue_reuse {
+    /** No graph that would do is idle, but one that is in use would. */
+    bool is_busy;
+    /** A one-shot recording like this one was asked for before. */
+    bool is_known;
+};
+
 /** What a program is made from: one recording, in one mode, with one table. */
 struct segue_program_request {
     /** GRAPH or STREAM, never AUTO. */
     enum segue_execution_mode mode;
     const struct segue_recording *recording;
+    /** What the plan was, or would be, made with beside the recording. */
+    uint64_t order_seed;
     /** Nodes in creation or issue order, with dependencies; in stream mode the dependencies are
      *  already met by the order and there are no joins. Only valid during the call. */
     const struct segue_plan *plan;
     /** What slots stand for; NULL if there are none. Only valid during the call. */
     const struct segue_binding_table *table;
+    /** The recording will run once, and is a graph only if that is there. */
+    bool is_one_shot;
 };
 
 struct segue_backend_ops {
@@ -93,11 +106,32 @@ struct segue_backend_ops {
                                    const struct segue_program_request *request,
                                    struct segue_command_buffer_stats *stats,
                                    struct segue_backend_program **out_program);
+    /** Graph mode: makes a program of a graph that was built for an earlier recording, where that
+     *  has the same structure; `request->plan` is NULL. `*out_program` NULL: there is none, and a
+     *  plan is needed. The function itself may be NULL. */
+    segue_status (*program_reuse)(struct segue_backend *backend,
+                                  const struct segue_program_request *request,
+                                  struct segue_command_buffer_stats *stats,
+                                  struct segue_reuse *out_reuse,
+                                  struct segue_backend_program **out_program);
+    /** Graph mode: the plan that the program's graph was built from, with the commands of the
+     *  program's own recording. Give it back with segue_plan_finish. NULL: make the plan anew. */
+    segue_status (*program_plan)(struct segue_backend *backend,
+                                 const struct segue_backend_program *program,
+                                 struct segue_plan *out_plan);
     void (*program_destroy)(struct segue_backend *backend, struct segue_backend_program *program);
     /** Graph mode only: what each node of the plan became, values of enum segue_graph_node_type.
      *  They live as long as the program. */
     const uint8_t *(*program_node_types)(struct segue_backend *backend,
                                          const struct segue_backend_program *program);
+
+    /** segue/cache.h. NULL: there is no cache. */
+    void (*get_cache_stats)(struct segue_backend *backend, struct segue_cache_stats *out_stats);
+    void (*set_cache_budget)(struct segue_backend *backend, struct segue_cache_budget budget);
+    void (*trim_cache)(struct segue_backend *backend);
+    /** Counts that a command buffer runs as a stream because no graph could be made; `error` says
+     *  why not. NULL: nobody counts. */
+    void (*note_stream)(struct segue_backend *backend, const struct segue_error *error);
 
     segue_status (*queue_create)(struct segue_backend *backend,
                                  struct segue_backend_queue **out_queue);

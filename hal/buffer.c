@@ -160,6 +160,7 @@ void segue_buffer_get_info(const segue_buffer *buffer, struct segue_buffer_info 
         .device_address = memory->backend.device_address + buffer->offset_bytes,
         .memory_id = memory->id,
         .memory_offset_bytes = buffer->offset_bytes,
+        .memory_size_bytes = memory->backend.size_bytes,
     };
 }
 
@@ -207,6 +208,11 @@ segue_status segue_buffer_write(segue_buffer *buffer, uint64_t offset_bytes, con
     segue_status status = check_host_access(buffer, "write to", offset_bytes, data, &length_bytes);
     if (status != SEGUE_OK || length_bytes == 0)
         return status;
+    if (atomic_load(&buffer->memory->sealed))
+        return segue_fail(buffer->object.device, SEGUE_INVALID_ACCESS,
+                          "write to buffer \"%s\": it is sealed and may only be read; make another "
+                          "one for other content",
+                          buffer->label);
     struct segue_backend *backend = buffer->object.device->backend;
     return backend->ops->write(backend, &buffer->memory->backend,
                                buffer->offset_bytes + offset_bytes, data, length_bytes);
@@ -221,4 +227,21 @@ segue_status segue_buffer_read(segue_buffer *buffer, uint64_t offset_bytes, void
     struct segue_backend *backend = buffer->object.device->backend;
     return backend->ops->read(backend, &buffer->memory->backend,
                               buffer->offset_bytes + offset_bytes, data, length_bytes);
+}
+
+segue_status segue_buffer_seal(segue_buffer *buffer)
+{
+    if (!buffer)
+        return segue_fail(NULL, SEGUE_INVALID_ARGUMENT, "segue_buffer_seal: buffer is NULL");
+    segue_device *device = buffer->object.device;
+    if (buffer->memory->backend.type != SEGUE_MEMORY_CONSTANT)
+        return segue_fail(device, SEGUE_INVALID_ACCESS,
+                          "seal buffer \"%s\": only constant memory can be sealed; create it with "
+                          "SEGUE_MEMORY_CONSTANT",
+                          buffer->label);
+    // Not while a submission that writes it is being checked.
+    pthread_mutex_lock(&device->submission_lock);
+    atomic_store(&buffer->memory->sealed, true);
+    pthread_mutex_unlock(&device->submission_lock);
+    return SEGUE_OK;
 }

@@ -202,6 +202,7 @@ segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
     segment->executable = dispatch->executable;
     segment->entry_point = dispatch->entry_point;
     segment->binding_count = binding_count;
+    segment->base.duration_ns = dispatch->duration_ns;
     segment->constants_size_bytes = constants_size_bytes;
     status = set_launch(command_buffer, segment, entry, dispatch);
     if (segue_unlikely(status != SEGUE_OK))

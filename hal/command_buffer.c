@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_buffer.h"
 
+#include "cost.h"
 #include "event.h"
 #include "program.h"
 #include "record.h"
@@ -8,9 +9,6 @@
 #include <time.h>
 
 #define MAX_SLOTS 65536
-/** Reusable command buffers of at least this much work run as graphs. Measured: a graph of one node
- *  launches in less host time than the kernel on a stream (docs/performance.md). */
-#define MIN_GRAPH_WORK 1
 
 uint64_t segue_now_ns(void)
 {
@@ -22,7 +20,10 @@ uint64_t segue_now_ns(void)
 static segue_status check_params(segue_device *device,
                                  const struct segue_command_buffer_params *params)
 {
-    const uint32_t known_flags = SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED;
+    const uint32_t known_flags = SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED |
+                                 SEGUE_COMMAND_BUFFER_BARRIER_ORDER |
+                                 SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT |
+                                 SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS;
     const char *label = params->label ? params->label : "";
     if ((unsigned)params->mode > SEGUE_EXECUTION_STREAM)
         return segue_fail(device, SEGUE_INVALID_ARGUMENT,
@@ -33,6 +34,12 @@ static segue_status check_params(segue_device *device,
                           "command buffer \"%s\": flags 0x%x has unknown bits; use bits of "
                           "segue_command_buffer_flags",
                           label, params->flags);
+    if ((params->flags & SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS) != 0 &&
+        (params->flags & SEGUE_COMMAND_BUFFER_ONE_SHOT) == 0)
+        return segue_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "command buffer \"%s\": what fills constants runs once; add "
+                          "SEGUE_COMMAND_BUFFER_ONE_SHOT",
+                          label);
     if (params->slot_count > MAX_SLOTS)
         return segue_fail(device, SEGUE_OUT_OF_RANGE,
                           "command buffer \"%s\": slot_count is %u; at most %d are possible", label,
@@ -136,6 +143,7 @@ segue_status segue_command_buffer_begin(segue_command_buffer *command_buffer)
     if (status != SEGUE_OK)
         return status;
     command_buffer->recording->slot_count = command_buffer->slot_count;
+    command_buffer->recording->flags = command_buffer->flags;
     command_buffer->state = SEGUE_STATE_RECORDING;
     command_buffer->begin_ns = segue_now_ns();
     return SEGUE_OK;
@@ -146,7 +154,8 @@ static enum segue_execution_mode resolve_mode(const segue_command_buffer *comman
     if (command_buffer->mode != SEGUE_EXECUTION_AUTO)
         return command_buffer->mode;
     if ((command_buffer->flags & SEGUE_COMMAND_BUFFER_ONE_SHOT) != 0 ||
-        command_buffer->recording->work_count < MIN_GRAPH_WORK)
+        !segue_graph_pays(&command_buffer->device->cost_model,
+                          command_buffer->recording->work_count))
         return SEGUE_EXECUTION_STREAM;
     return SEGUE_EXECUTION_GRAPH;
 }

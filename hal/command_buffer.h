@@ -58,6 +58,8 @@ struct segue_command_buffer {
     uint64_t begin_ns;
     /** What segue_command_buffer_get_graph returned last. */
     struct segue_graph_view view;
+    /** Of each of its nodes; NULL for a join. */
+    const struct segue_segment *const *view_segments;
     void *view_memory;
     size_t view_memory_bytes;
 };

@@ -39,6 +39,7 @@ static bool fill_dispatch(const struct segue_dispatch_segment *segment,
         .binding_count = segment->binding_count,
         .constants = segment->constants_size_bytes != 0 ? segue_dispatch_constants(segment) : NULL,
         .constants_size_bytes = segment->constants_size_bytes,
+        .duration_ns = segment->base.duration_ns,
     };
     return true;
 }

@@ -19,6 +19,11 @@
 #define MAX_ACTIVE_PARTIALS 16
 /** Partials of one epoch, the replaced ones included: the bits of a set. */
 #define MAX_PARTIALS 64
+/** segue_dag_build_coarse: steps that are free, and those that each command brings. Comparing a
+ *  command with a mask is one, with a range several. */
+#define FREE_STEPS 4096
+#define STEPS_PER_COMMAND 4
+#define STEPS_PER_RANGE 8
 #define NO_NODE UINT32_MAX
 
 /** One side of a partial barrier: which commands it is about. */
@@ -60,6 +65,8 @@ struct builder {
     uint32_t *sources;
     size_t source_count;
     size_t source_capacity;
+    /** Steps left. */
+    int64_t credit;
 };
 
 static segue_status out_of_memory(const struct builder *builder)
@@ -89,14 +96,16 @@ static bool may_alias(const struct segue_range *a, const struct segue_range *b)
            right.offset_bytes < left.offset_bytes + left.length_bytes;
 }
 
-static bool matches(const struct matcher *matcher, const struct segue_segment *segment)
+/** Whether a command of that access mask is one of those that a barrier is about. */
+static bool matches(const struct matcher *matcher, const struct segue_segment *segment,
+                    uint32_t access_mask)
 {
     if (matcher->everything)
         return true;
-    if (!matcher->range)
-        return (segue_segment_access_mask(segment) & matcher->mask) != 0;
+    if (!matcher->range || (access_mask & matcher->mask) == 0)
+        return (access_mask & matcher->mask) != 0;
     if (segue_segment_is_opaque(segment))
-        return matcher->mask != 0;
+        return true;
     uint32_t count = segue_segment_access_count(segment);
     for (uint32_t i = 0; i < count; i++) {
         struct segue_command_access access = segue_segment_access(segment, i);
@@ -226,8 +235,12 @@ static segue_status collect_sources(struct builder *builder, const struct matche
 {
     const struct segue_dag *dag = builder->dag;
     for (size_t i = builder->epoch_first; i < dag->node_count; i++) {
-        const struct segue_dag_node *node = &dag->nodes[i];
-        if (!node->segment || node->segment->index >= signal || !matches(source, node->segment))
+        struct segue_dag_node *node = &dag->nodes[i];
+        if (!node->segment || node->segment->index >= signal)
+            continue;
+        if (node->access_mask == 0)
+            node->access_mask = segue_segment_access_mask(node->segment) | SEGUE_DAG_MASK_KNOWN;
+        if (!matches(source, node->segment, node->access_mask))
             continue;
         if (!segue_grow(dag->allocator, (void **)&builder->sources, &builder->source_capacity,
                         builder->source_count + 1, sizeof *builder->sources))
@@ -305,6 +318,14 @@ static segue_status add_partial(struct builder *builder, const struct matcher *s
 {
     if (!epoch_is_open(builder) || (target->mask == 0 && !target->everything))
         return SEGUE_OK;
+    size_t compared = builder->dag->node_count - builder->epoch_first;
+    builder->credit -= (int64_t)(source->range ? STEPS_PER_RANGE * compared : compared);
+    if (builder->credit < 0) {
+        builder->credit = 0;
+        builder->dag->is_coarse = true;
+        add_full(builder);
+        return SEGUE_OK;
+    }
     size_t first_source = builder->source_count;
     struct partial_scan scan = {.supersets = UINT64_MAX, .takes_all = true};
     segue_status status = collect_sources(builder, source, signal, &scan);
@@ -398,9 +419,10 @@ static segue_status add_command(struct builder *builder, const struct segue_segm
 
     uint64_t before = 0;
     uint64_t covered = 0;
+    uint32_t access_mask = builder->active == 0 ? 0 : segue_segment_access_mask(segment);
     for (uint64_t rest = builder->active; rest != 0; rest &= rest - 1) {
         uint32_t i = (uint32_t)__builtin_ctzll(rest);
-        if (matches(&builder->partials[i].target, segment)) {
+        if (matches(&builder->partials[i].target, segment, access_mask)) {
             before |= UINT64_C(1) << i;
             covered |= builder->partials[i].covers;
         }
@@ -415,6 +437,8 @@ static segue_status add_command(struct builder *builder, const struct segue_segm
         return status;
 
     builder->dag->nodes[builder->dag->node_count - 1].reach = before;
+    if (builder->credit < INT64_MAX - STEPS_PER_COMMAND)
+        builder->credit += STEPS_PER_COMMAND;
     if (before == 0 && builder->full_node != NO_NODE)
         return add_predecessor(builder, builder->full_node);
     for (uint64_t rest = before; rest != 0 && status == SEGUE_OK; rest &= rest - 1)
@@ -441,7 +465,8 @@ static segue_status build(struct builder *builder, const struct segue_event_comm
     return status;
 }
 
-segue_status segue_dag_build(const struct segue_recording *recording, struct segue_dag *out_dag)
+static segue_status build_within(const struct segue_recording *recording, int64_t credit,
+                                 struct segue_dag *out_dag)
 {
     struct segue_event_commands events;
     segue_status status = segue_event_commands_collect(recording, &events);
@@ -457,6 +482,7 @@ segue_status segue_dag_build(const struct segue_recording *recording, struct seg
         .dag = &dag,
         .partials = partials,
         .full_node = NO_NODE,
+        .credit = credit,
     };
     status = build(&builder, &events);
     segue_release(dag.allocator, builder.sources,
@@ -467,6 +493,17 @@ segue_status segue_dag_build(const struct segue_recording *recording, struct seg
     else
         segue_dag_finish(&dag);
     return status;
+}
+
+segue_status segue_dag_build(const struct segue_recording *recording, struct segue_dag *out_dag)
+{
+    return build_within(recording, INT64_MAX, out_dag);
+}
+
+segue_status segue_dag_build_coarse(const struct segue_recording *recording,
+                                    struct segue_dag *out_dag)
+{
+    return build_within(recording, FREE_STEPS, out_dag);
 }
 
 void segue_dag_finish(struct segue_dag *dag)

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device.h"
 
+#include "cache_folder.h"
+#include "cost.h"
+#include "cost_file.h"
 #include "queue.h"
 
+#include <limits.h>
 #include <string.h>
 #include <time.h>
+
+/** Where a backend does not know: an H200's. */
+#define DEFAULT_MULTIPROCESSOR_COUNT 132
 
 void segue_device_retain(segue_device *device)
 {
@@ -84,6 +91,29 @@ fail_state_lock:
     return segue_fail(NULL, SEGUE_OUT_OF_HOST_MEMORY, "no memory for device %s", uri);
 }
 
+/** Finds what the device's graphs are shaped by. The software driver takes no time that
+ *  could be measured. */
+static void prepare_shaping(segue_device *device, const struct segue_device_params *params)
+{
+    struct segue_device_info info = {.name = ""};
+    device->backend->ops->get_info(device->backend, &info);
+    device->programmatic_edges = info.supports_programmatic_edges;
+    device->cost_model = params->cost_model ? *params->cost_model : segue_cost_model_h200;
+    char folder[PATH_MAX];
+    char path[PATH_MAX];
+    if (!params->cost_model && !info.is_soft &&
+        segue_cache_find_folder(params->compile_cache_path, folder, sizeof folder) &&
+        segue_cost_file_path(folder, info.name, path, sizeof path)) {
+        char problem[SEGUE_COST_PROBLEM_BYTES];
+        if (segue_cost_file_read(path, &device->cost_model, problem) == SEGUE_COST_FILE_BAD)
+            segue_log(device, SEGUE_LOG_WARNING, "the built-in cost model is used: %s", problem);
+    }
+    uint32_t *count = &device->cost_model.multiprocessor_count;
+    if (*count == 0)
+        *count = info.multiprocessor_count > 0 ? (uint32_t)info.multiprocessor_count
+                                               : DEFAULT_MULTIPROCESSOR_COUNT;
+}
+
 /** Opens what the parsed URI says, `automatic` aside. */
 static segue_status open_one(segue_backend_open_fn open_backend, const char *text,
                              const struct segue_device_uri *uri,
@@ -110,6 +140,7 @@ static segue_status open_one(segue_backend_open_fn open_backend, const char *tex
         return status;
     }
     device->failure_level = SEGUE_LOG_ERROR;
+    prepare_shaping(device, params);
     *out_device = device;
     return SEGUE_OK;
 }
@@ -219,6 +250,11 @@ void segue_device_get_info(const segue_device *device, struct segue_device_info 
 {
     device->backend->ops->get_info(device->backend, out_info);
     out_info->uri = device->uri;
+}
+
+void segue_device_get_cost_model(const segue_device *device, struct segue_cost_model *out_model)
+{
+    *out_model = device->cost_model;
 }
 
 void segue_device_get_memory_stats(segue_device *device, struct segue_memory_stats *out_stats)

@@ -103,7 +103,8 @@ static segue_status check_entry(segue_device *device, const struct segue_executa
                                 uint32_t index, const struct segue_device_info *info)
 {
     const struct segue_entry_point *entry = &params->entry_points[index];
-    const uint32_t known_flags = SEGUE_ENTRY_COOPERATIVE | SEGUE_ENTRY_OPAQUE;
+    const uint32_t known_flags =
+        SEGUE_ENTRY_COOPERATIVE | SEGUE_ENTRY_OPAQUE | SEGUE_ENTRY_GRID_DEPENDENCY;
     if (!entry->name || entry->name[0] == '\0')
         return segue_fail(device, SEGUE_INVALID_ARGUMENT,
                           "executable \"%s\": entry point %u has no name",

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "graph_view.h"
+
 #include "command_buffer.h"
+#include "cost.h"
+#include "depend.h"
+#include "device.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,9 +14,13 @@
 struct builder {
     segue_command_buffer *command_buffer;
     const struct segue_recording *recording;
+    const struct segue_segment **segments;
     struct segue_graph_node *nodes;
     struct segue_graph_edge *edges;
+    /** Per lane: its last node so far. */
+    uint32_t *last_on_lane;
     char *labels;
+    uint32_t lane_count;
     size_t node_count;
     size_t edge_count;
     size_t labels_bytes;
@@ -96,15 +105,20 @@ static segue_status allocate_view(struct builder *builder)
                           "command buffer \"%s\": a graph of %zu nodes and %zu edges is too large "
                           "to be described",
                           command_buffer->label, builder->node_count, builder->edge_count);
+    size_t segments_bytes = builder->node_count * sizeof *builder->segments;
     size_t nodes_bytes = builder->node_count * sizeof *builder->nodes;
     size_t edges_bytes = builder->edge_count * sizeof *builder->edges;
-    builder->memory_bytes = nodes_bytes + edges_bytes + builder->labels_bytes + 1;
+    size_t lanes_bytes = builder->lane_count * sizeof *builder->last_on_lane;
+    builder->memory_bytes =
+        segments_bytes + nodes_bytes + edges_bytes + lanes_bytes + builder->labels_bytes + 1;
     builder->memory = segue_allocate(&command_buffer->device->allocator, builder->memory_bytes);
     if (!builder->memory)
         return out_of_memory(command_buffer);
-    builder->nodes = builder->memory;
-    builder->edges = (struct segue_graph_edge *)((char *)builder->memory + nodes_bytes);
-    builder->labels = (char *)builder->memory + nodes_bytes + edges_bytes;
+    builder->segments = builder->memory;
+    builder->nodes = (struct segue_graph_node *)((char *)builder->memory + segments_bytes);
+    builder->edges = (struct segue_graph_edge *)((char *)builder->nodes + nodes_bytes);
+    builder->last_on_lane = (uint32_t *)((char *)builder->edges + edges_bytes);
+    builder->labels = (char *)builder->last_on_lane + lanes_bytes;
     builder->node_count = 0;
     builder->edge_count = 0;
     builder->labels_bytes = 0;
@@ -120,12 +134,49 @@ static int compare_edges(const void *left, const void *right)
     return (a->from > b->from) - (a->from < b->from);
 }
 
+/** Why an edge is there, but for lanes. */
+static uint32_t find_reasons(const struct builder *builder, const struct segue_graph_edge *edge)
+{
+    const struct segue_segment *from = builder->segments[edge->from];
+    const struct segue_segment *to = builder->segments[edge->to];
+    if (!from || !to)
+        return SEGUE_GRAPH_REASON_JOIN;
+    return segue_graph_conflict_reasons(from, to, builder->command_buffer->flags);
+}
+
+/** Says of each edge why it is there. They are sorted, and nodes are in order of creation. */
+static void explain_edges(struct builder *builder)
+{
+    const bool keeps_barriers =
+        (builder->command_buffer->flags & SEGUE_COMMAND_BUFFER_BARRIER_ORDER) != 0;
+    size_t next = 0;
+    for (uint32_t lane = 0; lane < builder->lane_count; lane++)
+        builder->last_on_lane[lane] = UINT32_MAX;
+    for (uint32_t i = 0; i < builder->node_count; i++) {
+        const uint32_t lane = builder->nodes[i].lane;
+        const uint32_t before =
+            lane < builder->lane_count ? builder->last_on_lane[lane] : UINT32_MAX;
+        for (; next < builder->edge_count && builder->edges[next].to == i; next++) {
+            struct segue_graph_edge *edge = &builder->edges[next];
+            edge->reasons = find_reasons(builder, edge);
+            if (edge->from == before)
+                edge->reasons |= SEGUE_GRAPH_REASON_LANE;
+            if (edge->reasons == 0)
+                edge->reasons =
+                    keeps_barriers ? SEGUE_GRAPH_REASON_BARRIER : SEGUE_GRAPH_REASON_IMPLIED;
+        }
+        if (lane < builder->lane_count)
+            builder->last_on_lane[lane] = i;
+    }
+}
+
 /** Hands the finished view to the command buffer, in place of the last one. */
 static void keep_view(struct builder *builder, struct segue_graph_view *out_view)
 {
     segue_command_buffer *command_buffer = builder->command_buffer;
     if (builder->edge_count > 1)
         qsort(builder->edges, builder->edge_count, sizeof *builder->edges, compare_edges);
+    explain_edges(builder);
     segue_release(&command_buffer->device->allocator, command_buffer->view_memory,
                   command_buffer->view_memory_bytes);
     command_buffer->view_memory = builder->memory;
@@ -135,103 +186,128 @@ static void keep_view(struct builder *builder, struct segue_graph_view *out_view
         .node_count = (uint32_t)builder->node_count,
         .edges = builder->edges,
         .edge_count = (uint32_t)builder->edge_count,
+        .lane_count = builder->lane_count,
     };
+    command_buffer->view_segments = builder->segments;
     *out_view = command_buffer->view;
 }
 
 /** Adds (or, without memory, counts) a node: a command, or NULL for a join. */
 static void add_node(struct builder *builder, const struct segue_segment *segment,
-                     enum segue_graph_node_type type)
+                     enum segue_graph_node_type type, uint32_t lane)
 {
-    if (builder->memory)
+    const segue_device *device = builder->command_buffer->device;
+    if (builder->memory) {
+        builder->segments[builder->node_count] = segment;
         builder->nodes[builder->node_count] = (struct segue_graph_node){
             .command = segment ? segment->index : SEGUE_NO_COMMAND,
             .type = type,
             .label = add_label(builder, segment),
+            .lane = lane,
+            .duration_ns = segment ? segue_work_cost(&device->cost_model, segment).duration_ns : 0,
         };
-    else
+    } else {
         builder->labels_bytes += label_bytes(builder->recording, segment);
+    }
     builder->node_count++;
 }
 
-static void add_edge(struct builder *builder, uint32_t from, uint32_t to)
+static void add_edge(struct builder *builder, uint32_t from, uint32_t to,
+                     enum segue_graph_edge_type type)
 {
     if (builder->memory)
-        builder->edges[builder->edge_count] = (struct segue_graph_edge){
-            .from = from,
-            .to = to,
-            .type = SEGUE_GRAPH_EDGE_FULL,
-        };
+        builder->edges[builder->edge_count] =
+            (struct segue_graph_edge){.from = from, .to = to, .type = type};
     builder->edge_count++;
 }
 
-/** Adds an edge to a command's node from each command that comes right
- *  before it. `view_nodes` gives the node of a dag node; `seen` who last had an edge from it. */
-static void add_command_edges(struct builder *builder, const struct segue_dag *dag, size_t index,
-                              const uint32_t *view_nodes, uint32_t *seen)
+/** What listing the edges of the dependencies takes, per node of theirs. */
+struct scratch {
+    /** Its node in the view. */
+    uint32_t *view_nodes;
+    /** 1 + the last command that has looked at it. */
+    uint32_t *seen;
+    /** Order nodes still to be looked into. */
+    uint32_t *pending;
+};
+
+/** Adds an edge to a command's node from each command that it waits for, through however many
+ *  order nodes. */
+static void add_command_edges(struct builder *builder, const struct segue_depend *depend,
+                              uint32_t index, const struct scratch *scratch)
 {
-    const struct segue_dag_node *command = &dag->nodes[index];
-    uint64_t implied = segue_dag_implied(dag, command);
-    for (uint32_t i = 0; i < command->predecessor_count; i++) {
-        uint32_t order_index = dag->predecessors[command->first_predecessor + i];
-        const struct segue_dag_node *order_node = &dag->nodes[order_index];
-        for (uint32_t k = 0; k < order_node->predecessor_count; k++) {
-            uint32_t from = dag->predecessors[order_node->first_predecessor + k];
-            if ((dag->nodes[from].into & implied) != 0 || seen[from] == index)
+    uint32_t pending_count = 0;
+    uint32_t next = index;
+    for (;;) {
+        const struct segue_depend_node *node = &depend->nodes[next];
+        for (uint32_t i = 0; i < node->predecessor_count; i++) {
+            uint32_t from = depend->predecessors[node->first_predecessor + i];
+            if (scratch->seen[from] == index + 1)
                 continue;
-            seen[from] = (uint32_t)index;
-            add_edge(builder, view_nodes[from], view_nodes[index]);
+            scratch->seen[from] = index + 1;
+            if (depend->nodes[from].segment)
+                add_edge(builder, scratch->view_nodes[from], scratch->view_nodes[index],
+                         SEGUE_GRAPH_EDGE_FULL);
+            else
+                scratch->pending[pending_count++] = from;
         }
+        if (pending_count == 0)
+            return;
+        next = scratch->pending[--pending_count];
     }
 }
 
-/** Adds all of a dag. */
-static void add_dag(struct builder *builder, const struct segue_dag *dag, uint32_t *view_nodes,
-                    uint32_t *seen)
+/** Adds all dependencies. */
+static void add_dependencies(struct builder *builder, const struct segue_depend *depend,
+                             const struct scratch *scratch)
 {
-    // No command follows itself: index 0 is nobody's successor.
-    memset(seen, 0, dag->node_count * sizeof *seen);
-    for (size_t i = 0; i < dag->node_count; i++) {
-        const struct segue_segment *segment = dag->nodes[i].segment;
+    memset(scratch->seen, 0, depend->node_count * sizeof *scratch->seen);
+    for (uint32_t i = 0; i < depend->node_count; i++) {
+        const struct segue_segment *segment = depend->nodes[i].segment;
         if (!segment)
             continue;
-        view_nodes[i] = (uint32_t)builder->node_count;
-        add_node(builder, segment, work_type(segment));
-        add_command_edges(builder, dag, i, view_nodes, seen);
+        scratch->view_nodes[i] = (uint32_t)builder->node_count;
+        add_node(builder, segment, work_type(segment), SEGUE_NO_LANE);
+        add_command_edges(builder, depend, i, scratch);
     }
 }
 
 static segue_status describe_dag(struct builder *builder, struct segue_graph_view *out_view)
 {
-    struct segue_dag dag;
-    segue_status status = segue_dag_build(builder->recording, &dag);
+    const struct segue_depend_options options = {.flags = builder->command_buffer->flags};
+    struct segue_depend depend = {0};
+    segue_status status = segue_depend_build(builder->recording, &options, &depend);
     if (status != SEGUE_OK)
         return status;
-    size_t scratch_bytes = (2 * dag.node_count + 1) * sizeof(uint32_t);
-    uint32_t *scratch = segue_allocate(dag.allocator, scratch_bytes);
-    if (scratch) {
-        add_dag(builder, &dag, scratch, scratch + dag.node_count);
+    const size_t count = depend.node_count;
+    const size_t scratch_bytes = (3 * count + 1) * sizeof(uint32_t);
+    uint32_t *memory = segue_allocate(depend.allocator, scratch_bytes);
+    const struct scratch scratch = {memory, memory + count, memory + 2 * count};
+    if (memory) {
+        add_dependencies(builder, &depend, &scratch);
         status = allocate_view(builder);
     } else {
         status = out_of_memory(builder->command_buffer);
     }
     if (status == SEGUE_OK) {
-        add_dag(builder, &dag, scratch, scratch + dag.node_count);
+        add_dependencies(builder, &depend, &scratch);
         keep_view(builder, out_view);
     }
-    segue_release(dag.allocator, scratch, scratch_bytes);
-    segue_dag_finish(&dag);
+    segue_release(depend.allocator, memory, scratch_bytes);
+    segue_depend_finish(&depend);
     return status;
 }
 
 /** Adds all of a plan. */
 static void add_plan(struct builder *builder, const struct segue_plan *plan, const uint8_t *types)
 {
+    builder->lane_count = plan->lane_count;
     for (uint32_t i = 0; i < plan->node_count; i++) {
         const struct segue_plan_node *node = &plan->nodes[i];
-        add_node(builder, node->segment, (enum segue_graph_node_type)types[i]);
+        add_node(builder, node->segment, (enum segue_graph_node_type)types[i], node->lane);
         for (uint32_t k = 0; k < node->dependency_count; k++)
-            add_edge(builder, plan->dependencies[node->first_dependency + k], i);
+            add_edge(builder, plan->dependencies[node->first_dependency + k], i,
+                     segue_plan_dependency_type(plan, node, k));
     }
 }
 
@@ -242,8 +318,10 @@ static segue_status describe_program(struct builder *builder, struct segue_progr
     const segue_command_buffer *command_buffer = builder->command_buffer;
     struct segue_backend *backend = command_buffer->device->backend;
     struct segue_plan plan;
-    segue_status status = segue_plan_build(builder->recording, SEGUE_EXECUTION_GRAPH,
-                                           command_buffer->order_seed, &plan);
+    segue_status status = backend->ops->program_plan
+                              ? backend->ops->program_plan(backend, program->backend, &plan)
+                              : segue_plan_build(builder->recording, SEGUE_EXECUTION_GRAPH,
+                                                 command_buffer->order_seed, &plan);
     if (status != SEGUE_OK)
         return status;
     const uint8_t *types = backend->ops->program_node_types(backend, program->backend);

@@ -53,6 +53,7 @@ segue_status segue_memory_create(segue_device *device, enum segue_memory_type ty
         return status;
     }
     atomic_init(&memory->references, 1);
+    atomic_init(&memory->sealed, false);
     memory->device = device;
     memory->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     count_allocation(device, type, size_bytes);

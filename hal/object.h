@@ -72,6 +72,9 @@ struct segue_device {
     enum segue_validation validation;
     char *uri;
     struct segue_backend *backend;
+    /** Set when the device is opened. */
+    struct segue_cost_model cost_model;
+    bool programmatic_edges;
 
     /** Guards everything about submissions on the device: queues, semaphores, events, and
      *  [locked] backend calls. */
@@ -107,6 +110,9 @@ struct segue_memory {
     struct segue_backend_memory backend;
     /** Unique in the process. */
     uint64_t id;
+    /** Constant memory that nothing may write any more. Set with submission_lock held, so that it
+     *  does not change while a submission is checked. */
+    atomic_bool sealed;
 };
 
 /** Allocates and counts memory; one reference. */

@@ -10,26 +10,31 @@ static uint64_t next_random(uint64_t *state)
     return value ^ (value >> 31);
 }
 
-/** A command that may come next. */
+/** A node that may come next. */
 struct candidate {
     uint64_t priority;
     uint32_t node;
 };
 
 struct sorter {
-    const struct segue_dag *dag;
-    /** Per node: predecessors not yet placed, and where its successors begin (one more entry). */
+    const struct segue_depend *depend;
+    /** Per node: predecessors not yet placed, and where its successors begin (one
+     * more entry). */
     uint32_t *missing;
     size_t *first_successor;
     uint32_t *successors;
+    size_t successor_count;
     /** A heap, highest priority first. */
     struct candidate *ready;
     size_t ready_count;
     uint64_t random_state;
 };
 
-static void push(struct sorter *sorter, struct candidate candidate)
+static void push(struct sorter *sorter, uint32_t node)
 {
+    struct candidate candidate = {next_random(&sorter->random_state), node};
+    if (!sorter->depend->nodes[node].segment)
+        candidate.priority = UINT64_MAX;
     size_t i = sorter->ready_count++;
     while (i > 0 && sorter->ready[(i - 1) / 2].priority < candidate.priority) {
         sorter->ready[i] = sorter->ready[(i - 1) / 2];
@@ -62,108 +67,85 @@ static uint32_t pop(struct sorter *sorter)
 /** Notes what each node waits for, and lays out the lists of successors. */
 static void link_successors(struct sorter *sorter)
 {
-    const struct segue_dag *dag = sorter->dag;
-    for (size_t i = 0; i < dag->node_count; i++)
-        sorter->first_successor[i + 1] = sorter->first_successor[i] + dag->nodes[i].successor_count;
-    // From the back, so that each list's begin has moved to its place when all are filled in.
-    for (size_t i = 0; i < dag->node_count; i++) {
-        const struct segue_dag_node *node = &dag->nodes[i];
+    const struct segue_depend *depend = sorter->depend;
+    for (size_t i = 0; i < depend->node_count; i++) {
+        const struct segue_depend_node *node = &depend->nodes[i];
         sorter->missing[i] = node->predecessor_count;
+        for (uint32_t k = 0; k < node->predecessor_count; k++)
+            sorter->first_successor[depend->predecessors[node->first_predecessor + k] + 1]++;
+    }
+    for (size_t i = 0; i < depend->node_count; i++)
+        sorter->first_successor[i + 1] += sorter->first_successor[i];
+    // From the back, so that each list's begin has moved to its place when all
+    // are filled in: list i then begins at first_successor[i + 1] and ends where
+    // the next one begins.
+    for (size_t i = 0; i < depend->node_count; i++) {
+        const struct segue_depend_node *node = &depend->nodes[i];
         for (uint32_t k = 0; k < node->predecessor_count; k++) {
-            uint32_t predecessor = dag->predecessors[node->first_predecessor + k];
+            uint32_t predecessor = depend->predecessors[node->first_predecessor + k];
             sorter->successors[--sorter->first_successor[predecessor + 1]] = (uint32_t)i;
         }
     }
 }
 
-/** The successors of `node`: after link_successors, list i begins at first_successor[i + 1] and
- *  ends where the next one begins. */
-static const uint32_t *get_successors(const struct sorter *sorter, uint32_t node, size_t *out_count)
-{
-    size_t begin = sorter->first_successor[node + 1];
-    size_t end = node + 1 < sorter->dag->node_count ? sorter->first_successor[node + 2]
-                                                    : sorter->dag->predecessor_count;
-    *out_count = end - begin;
-    return sorter->successors + begin;
-}
-
-/** Releases what waited for `node`. An order node is placed as soon as it can be; it has only
- *  commands for successors, so this nests once. */
+/** Releases what waited for `node`. */
 static void place(struct sorter *sorter, uint32_t node)
 {
-    size_t count;
-    const uint32_t *successors = get_successors(sorter, node, &count);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t successor = successors[i];
-        if (--sorter->missing[successor] != 0)
-            continue;
-        if (sorter->dag->nodes[successor].segment)
-            push(sorter, (struct candidate){next_random(&sorter->random_state), successor});
-        else
-            place(sorter, successor);
+    size_t begin = sorter->first_successor[node + 1];
+    size_t end = node + 1 < sorter->depend->node_count ? sorter->first_successor[node + 2]
+                                                       : sorter->successor_count;
+    for (size_t i = begin; i < end; i++) {
+        uint32_t successor = sorter->successors[i];
+        if (--sorter->missing[successor] == 0)
+            push(sorter, successor);
     }
 }
 
-static void sort_randomly(struct sorter *sorter, struct segue_order *order)
+static void sort_randomly(struct sorter *sorter, uint32_t *order)
 {
-    const struct segue_dag *dag = sorter->dag;
+    const struct segue_depend *depend = sorter->depend;
     link_successors(sorter);
-    for (size_t i = 0; i < dag->node_count; i++) {
-        if (dag->nodes[i].predecessor_count == 0)
-            push(sorter, (struct candidate){next_random(&sorter->random_state), (uint32_t)i});
+    for (size_t i = 0; i < depend->node_count; i++) {
+        if (depend->nodes[i].predecessor_count == 0)
+            push(sorter, (uint32_t)i);
     }
-    while (sorter->ready_count > 0) {
-        uint32_t node = pop(sorter);
-        order->commands[order->count++] = node;
-        place(sorter, node);
+    for (size_t count = 0; sorter->ready_count > 0; count++) {
+        order[count] = pop(sorter);
+        place(sorter, order[count]);
     }
 }
 
-static bool create_random(const struct segue_dag *dag, uint64_t seed, struct segue_order *order)
+uint32_t *segue_order_create(const struct segue_depend *depend, uint64_t seed)
 {
-    const struct segue_allocator *allocator = dag->allocator;
-    size_t count = dag->node_count;
-    struct sorter sorter = {.dag = dag, .random_state = seed};
+    const struct segue_allocator *allocator = depend->allocator;
+    size_t count = depend->node_count;
+    struct sorter sorter = {.depend = depend, .random_state = seed};
+    for (size_t i = 0; i < count; i++)
+        sorter.successor_count += depend->nodes[i].predecessor_count;
+    uint32_t *order = segue_allocate(allocator, count * sizeof *order);
     sorter.missing = segue_allocate_zeroed(allocator, count, sizeof *sorter.missing);
     sorter.first_successor =
         segue_allocate_zeroed(allocator, count + 1, sizeof *sorter.first_successor);
     sorter.successors =
-        segue_allocate_zeroed(allocator, dag->predecessor_count + 1, sizeof *sorter.successors);
+        segue_allocate(allocator, (sorter.successor_count + 1) * sizeof *sorter.successors);
     sorter.ready = segue_allocate_zeroed(allocator, count, sizeof *sorter.ready);
-    bool allocated = sorter.missing && sorter.first_successor && sorter.successors && sorter.ready;
+    bool allocated =
+        order && sorter.missing && sorter.first_successor && sorter.successors && sorter.ready;
     if (allocated)
         sort_randomly(&sorter, order);
     segue_release(allocator, sorter.ready, count * sizeof *sorter.ready);
     segue_release(allocator, sorter.successors,
-                  (dag->predecessor_count + 1) * sizeof *sorter.successors);
+                  (sorter.successor_count + 1) * sizeof *sorter.successors);
     segue_release(allocator, sorter.first_successor, (count + 1) * sizeof *sorter.first_successor);
     segue_release(allocator, sorter.missing, count * sizeof *sorter.missing);
-    return allocated;
+    if (!allocated) {
+        segue_order_destroy(depend, order);
+        return NULL;
+    }
+    return order;
 }
 
-bool segue_order_create(const struct segue_dag *dag, uint64_t seed, struct segue_order *out_order)
+void segue_order_destroy(const struct segue_depend *depend, uint32_t *order)
 {
-    struct segue_order order = {.allocator = dag->allocator};
-    if (seed == 0 || dag->node_count == 0) {
-        order.count = dag->node_count;
-        *out_order = order;
-        return true;
-    }
-    // Room for every node; order nodes leave a little of it unused.
-    order.commands = segue_allocate(dag->allocator, dag->node_count * sizeof *order.commands);
-    if (!order.commands)
-        return false;
-    if (!create_random(dag, seed, &order)) {
-        segue_release(dag->allocator, order.commands, dag->node_count * sizeof *order.commands);
-        return false;
-    }
-    order.capacity = dag->node_count;
-    *out_order = order;
-    return true;
-}
-
-void segue_order_finish(struct segue_order *order)
-{
-    segue_release(order->allocator, order->commands, order->capacity * sizeof *order->commands);
-    *order = (struct segue_order){.allocator = order->allocator};
+    segue_release(depend->allocator, order, depend->node_count * sizeof *order);
 }

@@ -1,33 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file order.h
- * The order in which a dag's commands are created or issued.
+ * Random orders of commands, for tests.
  */
 #ifndef SEGUE_HAL_ORDER_H
 #define SEGUE_HAL_ORDER_H
 
-#include "plan.h"
+#include "depend.h"
 
-/** The nodes of a dag, each command after all that it depends on. Without meaning for order nodes,
- *  which may be left out. */
-struct segue_order {
-    const struct segue_allocator *allocator;
-    /** Dag indices; NULL: all in the order of the dag. */
-    uint32_t *commands;
-    size_t count;
-    size_t capacity;
-};
-
-/** Seed 0: recorded order. Else commands get random priorities, and of those whose predecessors are
- *  all placed the one with the highest comes next; some wait long, as on a real device.
- *  Returns false when out of memory. */
-bool segue_order_create(const struct segue_dag *dag, uint64_t seed, struct segue_order *out_order);
-void segue_order_finish(struct segue_order *order);
-
-/** The i-th dag index. */
-static inline uint32_t segue_order_at(const struct segue_order *order, size_t i)
-{
-    return order->commands ? order->commands[i] : (uint32_t)i;
-}
+/** All nodes of a dependency graph, each after its predecessors: they get
+ * random priorities, and of those whose predecessors are all placed the one
+ * with the highest comes next; so some wait long, as on a real device. Order
+ * nodes come as soon as they can. The same seed gives the same order.
+ *  @return depend->node_count indices, to be released with the graph's
+ * allocator; NULL when out of memory. */
+uint32_t *segue_order_create(const struct segue_depend *depend, uint64_t seed);
+void segue_order_destroy(const struct segue_depend *depend, uint32_t *order);
 
 #endif // SEGUE_HAL_ORDER_H

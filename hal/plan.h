@@ -28,7 +28,12 @@ struct segue_dag_node {
      *  See segue_dag_is_ordered. */
     uint64_t into;
     uint64_t reach;
+    /** Of a command, once a partial barrier has asked: bits of segue_access_mask, and
+     *  SEGUE_DAG_MASK_KNOWN. */
+    uint32_t access_mask;
 };
+
+#define SEGUE_DAG_MASK_KNOWN (1u << 31)
 
 /** Whether command `a` is ordered before command `b`. Constant time. */
 static inline bool segue_dag_is_ordered(const struct segue_dag_node *a,
@@ -45,10 +50,18 @@ struct segue_dag {
     uint32_t *predecessors;
     size_t predecessor_count;
     size_t predecessor_capacity;
+    /** A barrier was made a full one to save effort (segue_dag_build_coarse only). */
+    bool is_coarse;
 };
 
 /** Fills in a zeroed dag. */
 segue_status segue_dag_build(const struct segue_recording *recording, struct segue_dag *out_dag);
+/** The same with less effort: a partial barrier behind so many commands that comparing it with all
+ *  of them would take more than a few steps for each command of the recording so far becomes a full
+ *  one. Enough where only commands in conflict are going to be ordered: what is not a race is
+ *  ordered all the same. */
+segue_status segue_dag_build_coarse(const struct segue_recording *recording,
+                                    struct segue_dag *out_dag);
 void segue_dag_finish(struct segue_dag *dag);
 
 /** Partial barriers right before the commands right before `command`. One of these that leads to
@@ -67,6 +80,9 @@ struct segue_plan_node {
     const struct segue_segment *segment;
     uint32_t first_dependency;
     uint32_t dependency_count;
+    /** The chain that the node was placed on, below segue_plan.lane_count, or SEGUE_NO_LANE. The
+     *  dependencies say all that the driver needs: lanes are for people. */
+    uint32_t lane;
 };
 
 /** Nodes in creation order; dependencies are indices of earlier nodes, each once. */
@@ -78,9 +94,23 @@ struct segue_plan {
     uint32_t *dependencies;
     size_t dependency_count;
     size_t dependency_capacity;
+    /** enum segue_graph_edge_type of each of `dependencies`, dependency_count of them. NULL: all
+     *  are SEGUE_GRAPH_EDGE_FULL. */
+    uint8_t *dependency_types;
     /** Dependencies of all nodes together. */
     size_t edge_count;
+    uint32_t lane_count;
 };
+
+/** Type of a node's k-th dependency. */
+static inline enum segue_graph_edge_type
+segue_plan_dependency_type(const struct segue_plan *plan, const struct segue_plan_node *node,
+                           uint32_t k)
+{
+    return plan->dependency_types
+               ? (enum segue_graph_edge_type)plan->dependency_types[node->first_dependency + k]
+               : SEGUE_GRAPH_EDGE_FULL;
+}
 
 /** `order_seed` 0: recorded order. With `mode` STREAM there are no joins and no dependencies. */
 segue_status segue_plan_build(const struct segue_recording *recording,

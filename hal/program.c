@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program.h"
 
+#include "cost.h"
+#include "queue.h"
 #include "table.h"
 
 #include <string.h>
@@ -57,7 +59,98 @@ static struct segue_program *create_shell(struct segue_recording *recording,
     return program;
 }
 
-segue_status segue_program_create(const segue_command_buffer *command_buffer,
+/** Takes a graph of an earlier recording, if there is one; else leaves program->backend NULL. */
+static segue_status reuse(segue_device *device, const struct segue_program_request *request,
+                          struct segue_command_buffer_stats *stats, struct segue_program *program,
+                          struct segue_reuse *out_reuse)
+{
+    const struct segue_backend_ops *ops = device->backend->ops;
+    *out_reuse = (struct segue_reuse){0};
+    if (request->mode != SEGUE_EXECUTION_GRAPH || !ops->program_reuse)
+        return SEGUE_OK;
+    segue_status status =
+        ops->program_reuse(device->backend, request, stats, out_reuse, &program->backend);
+    // What is in use may be so only because nobody has asked yet whether its submission is done.
+    // (With a table this is a submission itself, which holds the lock.)
+    if (status == SEGUE_OK && !program->backend && out_reuse->is_busy && !request->table &&
+        segue_device_reap(device))
+        status = ops->program_reuse(device->backend, request, stats, out_reuse, &program->backend);
+    return status;
+}
+
+/** Orders and shapes the recording, and has the backend build it. */
+static segue_status build(segue_device *device, const struct segue_program_request *request,
+                          struct segue_command_buffer_stats *stats, struct segue_program *program)
+{
+    uint64_t start_ns = segue_now_ns();
+    struct segue_plan plan = {0};
+    segue_status status =
+        segue_plan_build(request->recording, request->mode, request->order_seed, &plan);
+    if (status != SEGUE_OK)
+        return status;
+    stats->lower_ns = segue_now_ns() - start_ns;
+    struct segue_program_request planned = *request;
+    planned.plan = &plan;
+    status =
+        device->backend->ops->program_create(device->backend, &planned, stats, &program->backend);
+    segue_plan_finish(&plan);
+    return status;
+}
+
+/** Whether a failure is one that a stream may get around. */
+static bool is_graph_trouble(segue_status status)
+{
+    return status == SEGUE_DRIVER_ERROR || status == SEGUE_OUT_OF_DEVICE_MEMORY ||
+           status == SEGUE_UNIMPLEMENTED;
+}
+
+/** Whether a one-shot command buffer that would run as a stream is worth a look at the graphs that
+ *  are there: launching one must be cheaper than launching its commands. */
+static bool may_find_graph(const segue_command_buffer *command_buffer)
+{
+    return command_buffer->mode == SEGUE_EXECUTION_AUTO &&
+           (command_buffer->flags & SEGUE_COMMAND_BUFFER_ONE_SHOT) != 0 &&
+           segue_graph_pays(&command_buffer->device->cost_model,
+                            command_buffer->recording->work_count);
+}
+
+/** Makes the program in the mode that the command buffer has come to, which may turn out to be
+ *  another one: see segue_execution_mode. */
+static segue_status make(segue_command_buffer *command_buffer,
+                         const struct segue_binding_table *table,
+                         struct segue_command_buffer_stats *stats, struct segue_program *program)
+{
+    segue_device *device = command_buffer->device;
+    struct segue_reuse found;
+    struct segue_program_request request = {
+        .mode = command_buffer->resolved_mode,
+        .recording = program->recording,
+        .order_seed = command_buffer->order_seed,
+        .table = table,
+    };
+    if (request.mode == SEGUE_EXECUTION_STREAM && may_find_graph(command_buffer)) {
+        request.mode = SEGUE_EXECUTION_GRAPH;
+        request.is_one_shot = true;
+    }
+    segue_status status = reuse(device, &request, stats, program, &found);
+    // What comes a second time will come again: from now on it is a graph.
+    if (request.is_one_shot && !program->backend && !found.is_known)
+        request.mode = SEGUE_EXECUTION_STREAM;
+    if (status == SEGUE_OK && !program->backend)
+        status = build(device, &request, stats, program);
+    if (status != SEGUE_OK && request.mode == SEGUE_EXECUTION_GRAPH &&
+        command_buffer->mode == SEGUE_EXECUTION_AUTO && is_graph_trouble(status)) {
+        if (device->backend->ops->note_stream)
+            device->backend->ops->note_stream(device->backend, segue_last_error());
+        request.mode = SEGUE_EXECUTION_STREAM;
+        status = build(device, &request, stats, program);
+    }
+    command_buffer->resolved_mode = request.mode;
+    stats->mode = request.mode;
+    return status;
+}
+
+segue_status segue_program_create(segue_command_buffer *command_buffer,
                                   const struct segue_binding_table *table,
                                   struct segue_command_buffer_stats *stats,
                                   struct segue_program **out_program)
@@ -68,33 +161,15 @@ segue_status segue_program_create(const segue_command_buffer *command_buffer,
         return segue_fail(device, SEGUE_OUT_OF_HOST_MEMORY,
                           "no host memory for the program of command buffer \"%s\"",
                           command_buffer->label);
-    uint64_t start_ns = segue_now_ns();
-    struct segue_plan plan = {0};
-    segue_status status = segue_plan_build(program->recording, command_buffer->resolved_mode,
-                                           command_buffer->order_seed, &plan);
-    if (status != SEGUE_OK)
-        goto fail_plan;
-
     struct segue_command_buffer_stats updated = *stats;
-    updated.lower_ns = segue_now_ns() - start_ns;
-    const struct segue_program_request request = {
-        .mode = command_buffer->resolved_mode,
-        .recording = program->recording,
-        .plan = &plan,
-        .table = table,
-    };
-    status = device->backend->ops->program_create(device->backend, &request, &updated,
-                                                  &program->backend);
-    segue_plan_finish(&plan);
-    if (status != SEGUE_OK)
-        goto fail_plan;
+    segue_status status = make(command_buffer, table, &updated, program);
+    if (status != SEGUE_OK) {
+        free_shell(program);
+        return status;
+    }
     *stats = updated;
     *out_program = program;
     return SEGUE_OK;
-
-fail_plan:
-    free_shell(program);
-    return status;
 }
 
 segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_buffer,

@@ -8,9 +8,10 @@
 
 #include "command_buffer.h"
 
-/** Orders and shapes the command buffer's recording and has the backend build it, for `table` (NULL
- *  without slots). `stats`, read and written, gets the times and sizes. One reference. */
-SEGUE_MUST_CHECK segue_status segue_program_create(const segue_command_buffer *command_buffer,
+/** Finds a graph of an earlier recording, or orders and shapes the command buffer's recording and
+ * has the backend build it, for `table` (NULL without slots). In mode AUTO that may change
+ *  resolved_mode. `stats`, read and written, gets the times and sizes. One reference. */
+SEGUE_MUST_CHECK segue_status segue_program_create(segue_command_buffer *command_buffer,
                                                    const struct segue_binding_table *table,
                                                    struct segue_command_buffer_stats *stats,
                                                    struct segue_program **out_program);

@@ -173,6 +173,34 @@ static segue_status reap(segue_queue *queue, struct segue_work_list *finished)
     return SEGUE_OK;
 }
 
+/** Retires what the queue has done, the oldest first. [locked] */
+static bool reap_done(segue_queue *queue, struct segue_work_list *finished)
+{
+    struct segue_backend *backend = queue->device->backend;
+    bool any = false;
+    while (queue->in_flight.first &&
+           backend->ops->fence_query(backend, queue->in_flight.first->end->fence) == SEGUE_OK) {
+        segue_queue_retire(queue, queue->in_flight.first->sequence, finished);
+        any = true;
+    }
+    return any;
+}
+
+bool segue_device_reap(segue_device *device)
+{
+    // A failed question is logged, and those who wait for the work will get it as their answer.
+    struct segue_error error = *segue_last_error();
+    struct segue_work_list finished = {0};
+    bool any = false;
+    pthread_mutex_lock(&device->submission_lock);
+    for (segue_queue *queue = device->queues; queue; queue = queue->next)
+        any |= reap_done(queue, &finished);
+    pthread_mutex_unlock(&device->submission_lock);
+    segue_work_list_release(device, &finished);
+    segue_set_last_error(&error);
+    return any;
+}
+
 /** [locked] */
 static segue_status submit_locked(segue_queue *queue, const struct segue_submission *submission,
                                   struct segue_work_list *finished)

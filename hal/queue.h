@@ -209,6 +209,9 @@ void segue_work_fail(struct segue_work *work, const struct segue_failure *failur
 /** Issues or fails all deferred work of the device that has become ready or doomed, and wakes
  *  waiting threads. The thread's last error is as before. [locked] */
 void segue_submissions_advance(segue_device *device, struct segue_work_list *finished);
+/** Retires what is done on all queues, with as few questions as that takes. Returns whether there
+ *  was any. Without the lock. */
+bool segue_device_reap(segue_device *device);
 /** Retires the queue's work up to a sequence that is known to be reached. [locked] */
 void segue_queue_retire(segue_queue *queue, uint64_t sequence, struct segue_work_list *finished);
 

@@ -127,12 +127,26 @@ static segue_status slot_range_failed(segue_command_buffer *command_buffer,
                              role, ref->slot, ref->offset_bytes, ref->length_bytes);
 }
 
+bool segue_record_fills(const segue_command_buffer *command_buffer, const segue_buffer *buffer,
+                        uint32_t usage)
+{
+    const uint32_t writes = SEGUE_BUFFER_USAGE_TRANSFER_TARGET | SEGUE_BUFFER_USAGE_DISPATCH_WRITE;
+    return (command_buffer->flags & SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS) != 0 &&
+           buffer->memory->backend.type == SEGUE_MEMORY_CONSTANT &&
+           !atomic_load(&buffer->memory->sealed) && (usage & ~buffer->usage & ~writes) == 0;
+}
+
 static segue_status buffer_access_failed(segue_command_buffer *command_buffer,
                                          const struct segue_segment *segment, const char *role,
                                          const segue_buffer *buffer, uint32_t usage)
 {
     uint32_t missing = usage & ~buffer->usage;
     const uint32_t writes = SEGUE_BUFFER_USAGE_TRANSFER_TARGET | SEGUE_BUFFER_USAGE_DISPATCH_WRITE;
+    if (atomic_load(&buffer->memory->sealed) && (missing & writes) != 0)
+        return segue_record_fail(command_buffer, segment, SEGUE_INVALID_ACCESS,
+                                 "%s, buffer \"%s\", is sealed: it was filled for good and may "
+                                 "only be read; use device memory",
+                                 role, buffer->label);
     if (buffer->memory->backend.type == SEGUE_MEMORY_CONSTANT && (missing & writes) != 0)
         return segue_record_fail(command_buffer, segment, SEGUE_INVALID_ACCESS,
                                  "%s, buffer \"%s\", is constant memory, which commands may only "
@@ -163,7 +177,8 @@ segue_status segue_record_range_failed(segue_command_buffer *command_buffer,
                                  "%s, buffer \"%s\", belongs to another device (%s); use one of "
                                  "the command buffer's device",
                                  name, buffer->label, buffer->object.device->uri);
-    if ((rules.usage & ~buffer->usage) != 0)
+    if ((rules.usage & ~buffer->usage) != 0 &&
+        !segue_record_fills(command_buffer, buffer, rules.usage))
         return buffer_access_failed(command_buffer, segment, name, buffer, rules.usage);
     if (ref->offset_bytes > buffer->size_bytes)
         return segue_record_fail(command_buffer, segment, SEGUE_OUT_OF_RANGE,

@@ -110,6 +110,11 @@ bool segue_record_slot_range(const segue_command_buffer *command_buffer,
                              const struct segue_buffer_ref *ref, struct segue_range_rules rules,
                              struct segue_range *out_range);
 
+/** Whether the command buffer may use the buffer although its usage lacks bits: what fills
+ * constants may write those that are not sealed. */
+bool segue_record_fills(const segue_command_buffer *command_buffer, const segue_buffer *buffer,
+                        uint32_t usage);
+
 /** Checks a reference against its buffer (of a slot: what can be known now), resolves its length
  *  and retains the buffer. False if something is wrong: segue_record_range_failed says what. */
 static inline bool segue_record_range(const segue_command_buffer *command_buffer,
@@ -124,7 +129,8 @@ static inline bool segue_record_range(const segue_command_buffer *command_buffer
     uint64_t length_bytes = ref->length_bytes == SEGUE_WHOLE_SIZE ? rest_bytes : ref->length_bytes;
     // One branch for all: none of these is expected to fail.
     bool wrong = (offset_bytes > buffer->size_bytes) | (length_bytes > rest_bytes) |
-                 ((rules.usage & ~buffer->usage) != 0) |
+                 ((rules.usage & ~buffer->usage) != 0 &&
+                  !segue_record_fills(command_buffer, buffer, rules.usage)) |
                  (((buffer->offset_bytes + offset_bytes) & rules.align_mask) != 0) |
                  (buffer->object.device != command_buffer->device);
     if (segue_unlikely(wrong))

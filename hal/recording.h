@@ -28,6 +28,8 @@ struct segue_recording {
     size_t group_count;
     size_t group_capacity;
     uint32_t slot_count;
+    /** The command buffer's, bits of segue_command_buffer_flags. */
+    uint32_t flags;
     /** What submissions do to events, one entry per event; in the arena. Set at the end of
      *  recording (segue_recording_collect_events). */
     const struct segue_event_use *event_uses;

@@ -49,8 +49,12 @@ struct segue_segment {
     /** FILL: size of the pattern. */
     uint8_t pattern_size_bytes;
     uint8_t reserved;
-    /** FILL: the pattern, repeated to 4 bytes. */
-    uint32_t pattern;
+    union {
+        /** FILL: the pattern, repeated to 4 bytes. */
+        uint32_t pattern;
+        /** DISPATCH: the caller's hint, 0 if there is none. */
+        uint32_t duration_ns;
+    };
 };
 
 #define SEGUE_NO_GROUP UINT32_MAX

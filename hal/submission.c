@@ -149,6 +149,27 @@ static segue_status take_signals(struct segue_work *work, const struct segue_sub
     return SEGUE_OK;
 }
 
+/** What fills constants was allowed to when it was recorded; some may have been sealed since. */
+static segue_status check_filled(const segue_queue *queue,
+                                 const segue_command_buffer *command_buffer)
+{
+    const struct segue_recording *recording = command_buffer->recording;
+    const uint32_t writes = SEGUE_ACCESS_MASK_TRANSFER_WRITE | SEGUE_ACCESS_MASK_DISPATCH_WRITE;
+    for (const struct segue_segment *segment = recording->first; segment; segment = segment->next) {
+        const uint32_t count = segue_segment_access_count(segment);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct segue_command_access access = segue_segment_access(segment, i);
+            const segue_buffer *buffer = segue_range_buffer(&access.range);
+            if (buffer && (access.mask & writes) != 0 && atomic_load(&buffer->memory->sealed))
+                return segue_fail(queue->device, SEGUE_INVALID_ACCESS,
+                                  "queue \"%s\": command buffer \"%s\" writes buffer \"%s\", which "
+                                  "has been sealed since it was recorded; leave it out",
+                                  queue->label, command_buffer->label, buffer->label);
+        }
+    }
+    return SEGUE_OK;
+}
+
 static segue_status check_command_buffer(const segue_queue *queue, uint32_t index,
                                          const struct segue_execution *execution)
 {
@@ -263,6 +284,9 @@ static segue_status take_programs(struct segue_work *work,
     for (uint32_t i = 0; i < submission->execution_count; i++) {
         const struct segue_execution *execution = &submission->executions[i];
         segue_status status = check_command_buffer(work->queue, i, execution);
+        if (status == SEGUE_OK &&
+            (execution->command_buffer->flags & SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS) != 0)
+            status = check_filled(work->queue, execution->command_buffer);
         if (status == SEGUE_OK)
             status = acquire_program(work->queue, execution, &work->programs[i]);
         if (status != SEGUE_OK)

@@ -30,8 +30,9 @@ static bool run_fill(const struct segue_reference_launch *launch,
     uint8_t *target = translate(launch, read_u64(launch, 0), length_bytes);
     if (!target)
         return false;
+    // As the device code: the pattern comes repeated to four bytes.
     for (uint64_t k = 0; k < length_bytes; k++)
-        target[k] = (uint8_t)(pattern >> (8 * (k % pattern_size)));
+        target[k] = (uint8_t)(pattern >> (8 * (k % 4)));
     return true;
 }
 

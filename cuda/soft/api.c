@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The controls (segue/soft.h), and what happens at load and unload.
 #include "builtin.h"
+#include "exec.h"
 #include "handle.h"
 #include "memory.h"
 #include "module.h"
@@ -106,6 +107,7 @@ static const struct segue_soft_api api = {
     .set_log_path = set_log_path,
     .set_device_lost = set_device_lost,
     .set_paused = set_paused,
+    .compare_graph_nodes = segue_soft_compare_nodes,
 };
 
 SEGUE_SOFT_EXPORT const struct segue_soft_api *segue_soft_get_api(void)

@@ -100,6 +100,9 @@ CUresult segue_soft_launch_step(struct segue_soft_launch *launch, bool *out_done
 /** Ends a launch, finished or not. */
 void segue_soft_launch_destroy(struct segue_soft_launch *launch);
 
+/** inspect.c: see struct segue_soft_api. */
+bool segue_soft_compare_nodes(void *left, void *right, uint32_t node);
+
 /** order.c: compares all pairs of nodes without a path between them, and keeps what it finds in the
  *  program. CUDA_ERROR_OUT_OF_MEMORY is all that can fail. */
 CUresult segue_soft_order_check(struct segue_soft_program *program);

@@ -37,8 +37,9 @@ static bool edge_is_default(const CUgraphEdgeData *data)
     return memcmp(data, &full, sizeof(full)) == 0;
 }
 
-// Programmatic edges are kept as such, but order like full ones: a reference runs as a whole, as a
-// kernel does that waits before its first access.
+// Programmatic edges are kept as such. A launch runs its nodes in their order like full ones: a
+// reference runs as a whole, as a kernel does that waits before its first access. Whether the
+// kernel waits is looked at by the order check.
 static CUresult check_edge_data(const struct segue_soft_node *from, CUgraphNodeType to_type,
                                 const CUgraphEdgeData *data)
 {

@@ -199,6 +199,8 @@ static struct segue_reference_launch describe_launch(const struct segue_soft_ker
         .grid = {kernel->grid[0], kernel->grid[1], kernel->grid[2]},
         .block = {kernel->block[0], kernel->block[1], kernel->block[2]},
         .dynamic_shared_bytes = kernel->shared_bytes,
+        .cluster = {kernel->cluster[0], kernel->cluster[1], kernel->cluster[2]},
+        .cooperative = kernel->cooperative,
         .parameters = (const void *const *)kernel->parameters,
         .parameter_count = kernel->parameter_count,
         .user = kernel->function->reference->kernel.user,

@@ -31,6 +31,7 @@ static CUresult parse_line(const char *line, size_t length, struct segue_soft_im
     if (entry == NULL) {
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
+    entry->waits_for_grids = true;
     size_t position = name_length;
     while (position < length) {
         ++position;

@@ -27,6 +27,8 @@ struct segue_soft_entry {
     /** From .reqnctapercluster; zeros without. */
     uint32_t cluster[3];
     uint32_t static_shared_bytes;
+    /** Its instructions contain griddepcontrol.wait, or are not known. */
+    bool waits_for_grids;
 };
 
 /** What an image holds; the result of either parser. */

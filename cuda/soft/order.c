@@ -6,6 +6,7 @@
 // which nodes reach which. Inside a group, where long chains of work on one buffer end up, each
 // access is first compared with its neighbours only: if those are ordered, all are.
 #include "exec.h"
+#include "module.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,16 @@ static uint64_t *row_of(const struct check *check, uint32_t node)
     return check->bits + node * check->row_words;
 }
 
+// Whether a node begins after the end of the one that an edge comes from. By a programmatic edge a
+// kernel may begin earlier, and has to wait by itself.
+static bool edge_orders(const struct check *check, const struct segue_soft_edge *edge,
+                        uint32_t node)
+{
+    const struct segue_soft_work *work = &check->program->works[node];
+    return edge->data.type != CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC ||
+           work->kernel.function->entry->waits_for_grids;
+}
+
 // Fills the bits for sources at positions first to limit.
 static void fill_bits(struct check *check)
 {
@@ -146,6 +157,9 @@ static void fill_bits(struct check *check)
         uint64_t *row = row_of(check, node);
         for (uint64_t i = topology->edge_starts[node]; i < topology->edge_starts[node + 1]; ++i) {
             uint32_t from = topology->edges[i].from;
+            if (!edge_orders(check, &topology->edges[i], node)) {
+                continue;
+            }
             const uint64_t *from_row = row_of(check, from);
             for (uint64_t word = 0; word < check->row_words; ++word) {
                 row[word] |= from_row[word];

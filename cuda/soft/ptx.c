@@ -303,8 +303,9 @@ static CUresult parse_shared(struct parser *parser, uint32_t *total_bytes)
     return CUDA_SUCCESS;
 }
 
-// A body in braces; `total_bytes` grows by its shared variables.
-static CUresult parse_body(struct parser *parser, uint32_t *total_bytes)
+// A body in braces; `total_bytes` grows by its shared variables. `waits_for_grids` becomes true if
+// it waits for what its programmatic edges come from; of other instructions nothing is read.
+static CUresult parse_body(struct parser *parser, uint32_t *total_bytes, bool *waits_for_grids)
 {
     uint32_t depth = 0;
     do {
@@ -317,6 +318,8 @@ static CUresult parse_body(struct parser *parser, uint32_t *total_bytes)
             if (result != CUDA_SUCCESS) {
                 return result;
             }
+        } else if (at(parser, "griddepcontrol.wait")) {
+            *waits_for_grids = true;
         } else if (parser->kind == TOKEN_END) {
             return syntax_error(parser);
         }
@@ -350,7 +353,7 @@ static CUresult parse_entry(struct parser *parser)
     if (at(parser, ";")) {
         return fail(parser, CUDA_ERROR_INVALID_PTX, "entry point '%s' has no body", entry->name);
     }
-    return parse_body(parser, &entry->static_shared_bytes);
+    return parse_body(parser, &entry->static_shared_bytes, &entry->waits_for_grids);
 }
 
 // ".version 8.4" must come first, ".target sm_90" second.
@@ -399,6 +402,7 @@ static CUresult parse_file(struct parser *parser)
 {
     advance(parser);
     CUresult result = parse_header(parser);
+    bool function_waits = false;
     while (result == CUDA_SUCCESS && parser->kind != TOKEN_END) {
         if (at(parser, ".entry")) {
             result = parse_entry(parser);
@@ -406,12 +410,16 @@ static CUresult parse_file(struct parser *parser)
             result = parse_shared(parser, &parser->image->shared_bytes);
         } else if (at(parser, "{")) {
             uint32_t ignored = 0;
-            result = parse_body(parser, &ignored);
+            result = parse_body(parser, &ignored, &function_waits);
         } else if (at(parser, "}")) {
             result = syntax_error(parser);
         } else {
             advance(parser);
         }
+    }
+    // Which entry points call it is not looked at.
+    for (uint32_t i = 0; function_waits && i < parser->image->entry_count; ++i) {
+        parser->image->entries[i].waits_for_grids = true;
     }
     return result;
 }

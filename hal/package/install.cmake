@@ -8,7 +8,8 @@ install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 set(segue_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/segue)
 
 install(DIRECTORY hal/include/segue kernels/include/segue DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(target segue_shared segue_static segue_trace_shared segue_trace_static segue_kernels)
+foreach(target segue_shared segue_static segue_trace_shared segue_trace_static segue_prepack_shared
+    segue_prepack_static segue_kernels)
   if(TARGET ${target})
     install(TARGETS ${target} EXPORT segue
       RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR}
@@ -36,7 +37,7 @@ install(FILES ${PROJECT_BINARY_DIR}/cmake/segueConfig.cmake
 # The prefix as seen from the .pc file, so that an installed tree can be moved.
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX
   BASE_DIRECTORY ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig OUTPUT_VARIABLE segue_pc_prefix)
-foreach(name segue segue_kernels segue_trace)
+foreach(name segue segue_kernels segue_prepack segue_trace)
   configure_file(hal/package/${name}.pc.in ${PROJECT_BINARY_DIR}/cmake/${name}.pc @ONLY)
   install(FILES ${PROJECT_BINARY_DIR}/cmake/${name}.pc
     DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

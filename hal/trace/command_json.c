@@ -147,6 +147,9 @@ static segue_status add_dispatch(json_t *json, const struct segue_command_info *
     if (status == SEGUE_OK && names->pointers != NULL) {
         status = names->pointers(names->context, json, dispatch);
     }
+    if (status == SEGUE_OK && dispatch->duration_ns != 0) {
+        status = segue_json_set(json, "duration_ns", json_integer(dispatch->duration_ns));
+    }
     return status;
 }
 

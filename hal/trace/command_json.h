@@ -40,6 +40,9 @@ json_t *segue_json_from_u64(uint64_t value);
 /** A string whose control characters and broken UTF-8 have become '?'. */
 json_t *segue_json_from_text(const char *text);
 
+/** json_dumps, but for what that leaves out where memory runs out. */
+char *segue_json_dumps(const json_t *value, size_t flags);
+
 /** Prints a document for people to read: what fits on a line stays on one. Returns text from
  *  malloc, NULL when out of memory. */
 char *segue_json_print(const json_t *root);

@@ -65,19 +65,15 @@ const char *segue_graph_edge_type_name(enum segue_graph_edge_type type)
 static segue_status dump_graph(segue_command_buffer *command_buffer, enum segue_graph_stage stage,
                                enum segue_dump_format format, FILE *out)
 {
-    struct segue_graph_view view;
-    segue_status status = segue_command_buffer_get_graph(command_buffer, stage, &view);
-    if (status != SEGUE_OK) {
-        return status;
+    struct segue_dump_graph graph;
+    segue_status status = segue_dump_graph_open(&graph, command_buffer, stage);
+    if (status == SEGUE_OK) {
+        status = format == SEGUE_DUMP_JSON  ? segue_dump_graph_json(&graph, out)
+                 : format == SEGUE_DUMP_DOT ? segue_dump_graph_dot(&graph, out)
+                                            : segue_dump_graph_text(&graph, out);
     }
-    switch (format) {
-    case SEGUE_DUMP_JSON:
-        return segue_dump_graph_json(&view, out);
-    case SEGUE_DUMP_DOT:
-        return segue_dump_graph_dot(command_buffer, &view, stage, out);
-    default:
-        return segue_dump_graph_text(command_buffer, &view, stage, out);
-    }
+    segue_dump_graph_close(&graph);
+    return status;
 }
 
 static segue_status dump_to(segue_command_buffer *command_buffer, enum segue_dump_stage stage,

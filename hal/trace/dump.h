@@ -12,6 +12,7 @@
 #include <segue/segue.h>
 #include <segue/trace.h>
 
+#include <jansson.h>
 #include <stdio.h>
 
 /** Calls things by label, or by kind and number where they have none. */
@@ -36,14 +37,30 @@ void segue_dump_names_free(struct segue_dump_names *names);
 const char *segue_graph_node_type_name(enum segue_graph_node_type type);
 const char *segue_graph_edge_type_name(enum segue_graph_edge_type type);
 
+/** A stage of a command buffer that is being dumped. */
+struct segue_dump_graph {
+    segue_command_buffer *command_buffer;
+    enum segue_graph_stage stage;
+    struct segue_graph_view view;
+    /** Per command: enum segue_command_kind. Owned. */
+    uint8_t *kinds;
+    struct segue_dump_names names;
+};
+
+/** Close it in any case. */
+segue_status segue_dump_graph_open(struct segue_dump_graph *graph,
+                                   segue_command_buffer *command_buffer,
+                                   enum segue_graph_stage stage);
+void segue_dump_graph_close(struct segue_dump_graph *graph);
+
+/** Why an edge is there: on the rest of the line, or as members of an object. */
+segue_status segue_dump_reason_text(struct segue_dump_graph *graph, uint32_t edge, FILE *out);
+segue_status segue_dump_reason_json(struct segue_dump_graph *graph, uint32_t edge, json_t *object);
+
 segue_status segue_dump_segments_text(segue_command_buffer *command_buffer, FILE *out);
 segue_status segue_dump_segments_json(segue_command_buffer *command_buffer, FILE *out);
-segue_status segue_dump_graph_text(segue_command_buffer *command_buffer,
-                                   const struct segue_graph_view *view,
-                                   enum segue_graph_stage stage, FILE *out);
-segue_status segue_dump_graph_json(const struct segue_graph_view *view, FILE *out);
-segue_status segue_dump_graph_dot(segue_command_buffer *command_buffer,
-                                  const struct segue_graph_view *view, enum segue_graph_stage stage,
-                                  FILE *out);
+segue_status segue_dump_graph_text(struct segue_dump_graph *graph, FILE *out);
+segue_status segue_dump_graph_json(struct segue_dump_graph *graph, FILE *out);
+segue_status segue_dump_graph_dot(struct segue_dump_graph *graph, FILE *out);
 
 #endif // SEGUE_TRACE_DUMP_H

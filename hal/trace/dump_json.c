@@ -59,7 +59,7 @@ static segue_status add_data(void *context, json_t *command, const void *data,
 /** Prints a value on the rest of the line; false when out of memory. */
 static bool print_value(FILE *out, json_t *value)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    char *text = value != NULL ? segue_json_dumps(value, 0) : NULL;
     json_decref(value);
     if (text == NULL) {
         return false;
@@ -119,30 +119,83 @@ segue_status segue_dump_segments_json(segue_command_buffer *command_buffer, FILE
     return status == SEGUE_OK ? printer.status : status;
 }
 
-segue_status segue_dump_graph_json(const struct segue_graph_view *view, FILE *out)
+static segue_status set_number_or_null(json_t *object, const char *key, uint32_t value,
+                                       uint32_t none)
 {
-    fputs("{\"nodes\": [\n", out);
-    for (uint32_t i = 0; i < view->node_count; i++) {
-        const struct segue_graph_node *node = &view->nodes[i];
-        fprintf(out, "  {\"id\": %" PRIu32 ", \"command\": ", i);
-        if (node->command != SEGUE_NO_COMMAND) {
-            fprintf(out, "%" PRIu32, node->command);
-        } else {
-            fputs("null", out);
-        }
-        fprintf(out, ", \"type\": \"%s\", \"label\": ", segue_graph_node_type_name(node->type));
-        if (!print_value(out, segue_json_from_text(node->label))) {
-            return segue_trace_fail_memory("a dump");
-        }
-        fputs(i + 1 < view->node_count ? "},\n" : "}\n", out);
+    return segue_json_set(object, key, value != none ? json_integer(value) : json_null());
+}
+
+/** A line of a list; the object is given up. */
+static segue_status print_line(json_t *line, bool last, FILE *out)
+{
+    fputs("  ", out);
+    if (!print_value(out, line)) {
+        return segue_trace_fail_memory("a dump");
+    }
+    fputs(last ? "\n" : ",\n", out);
+    return SEGUE_OK;
+}
+
+static segue_status print_node(const struct segue_dump_graph *graph, uint32_t index, FILE *out)
+{
+    const struct segue_graph_node *node = &graph->view.nodes[index];
+    json_t *line = json_object();
+    segue_status status = segue_json_set(line, "id", json_integer(index));
+    if (status == SEGUE_OK) {
+        status = set_number_or_null(line, "command", node->command, SEGUE_NO_COMMAND);
+    }
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "type", json_string(segue_graph_node_type_name(node->type)));
+    }
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "label", segue_json_from_text(node->label));
+    }
+    if (status == SEGUE_OK) {
+        status = set_number_or_null(line, "lane", node->lane, SEGUE_NO_LANE);
+    }
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "duration_ns", json_integer(node->duration_ns));
+    }
+    if (status != SEGUE_OK) {
+        json_decref(line);
+        return status;
+    }
+    return print_line(line, index + 1 == graph->view.node_count, out);
+}
+
+static segue_status print_edge(struct segue_dump_graph *graph, uint32_t index, FILE *out)
+{
+    const struct segue_graph_edge *edge = &graph->view.edges[index];
+    json_t *line = json_object();
+    segue_status status = segue_json_set(line, "from", json_integer(edge->from));
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "to", json_integer(edge->to));
+    }
+    if (status == SEGUE_OK) {
+        status = segue_json_set(line, "type", json_string(segue_graph_edge_type_name(edge->type)));
+    }
+    if (status == SEGUE_OK) {
+        status = segue_dump_reason_json(graph, index, line);
+    }
+    if (status != SEGUE_OK) {
+        json_decref(line);
+        return status;
+    }
+    return print_line(line, index + 1 == graph->view.edge_count, out);
+}
+
+segue_status segue_dump_graph_json(struct segue_dump_graph *graph, FILE *out)
+{
+    const struct segue_graph_view *view = &graph->view;
+    segue_status status = SEGUE_OK;
+    fprintf(out, "{\"lanes\": %" PRIu32 ", \"nodes\": [\n", view->lane_count);
+    for (uint32_t i = 0; status == SEGUE_OK && i < view->node_count; i++) {
+        status = print_node(graph, i, out);
     }
     fputs("], \"edges\": [\n", out);
-    for (uint32_t i = 0; i < view->edge_count; i++) {
-        const struct segue_graph_edge *edge = &view->edges[i];
-        fprintf(out, "  {\"from\": %" PRIu32 ", \"to\": %" PRIu32 ", \"type\": \"%s\"}%s\n",
-                edge->from, edge->to, segue_graph_edge_type_name(edge->type),
-                i + 1 < view->edge_count ? "," : "");
+    for (uint32_t i = 0; status == SEGUE_OK && i < view->edge_count; i++) {
+        status = print_edge(graph, i, out);
     }
     fputs("]}\n", out);
-    return SEGUE_OK;
+    return status;
 }

@@ -183,32 +183,32 @@ segue_status segue_dump_segments_text(segue_command_buffer *command_buffer, FILE
     return status == SEGUE_OK ? printer.status : status;
 }
 
-/** Nodes with what they come after; edges are sorted by target, as nodes are. */
-segue_status segue_dump_graph_text(segue_command_buffer *command_buffer,
-                                   const struct segue_graph_view *view,
-                                   enum segue_graph_stage stage, FILE *out)
+static void print_number_or_dash(FILE *out, uint32_t value, uint32_t none)
 {
-    struct segue_command_buffer_info info;
-    segue_command_buffer_get_info(command_buffer, &info);
-    fprintf(out, "%s of command buffer \"%s\": %" PRIu32 " nodes, %" PRIu32 " edges\n",
-            stage == SEGUE_GRAPH_STAGE_DAG ? "dag" : "graph", info.label != NULL ? info.label : "",
-            view->node_count, view->edge_count);
+    if (value != none) {
+        fprintf(out, "%7" PRIu32 "  ", value);
+    } else {
+        fprintf(out, "%7s  ", "-");
+    }
+}
+
+/** Nodes with what they come after; edges are sorted by target, as nodes are. */
+static void print_nodes(const struct segue_graph_view *view, FILE *out)
+{
     int width = 5;
     for (uint32_t i = 0; i < view->node_count; i++) {
         int length = (int)strnlen(view->nodes[i].label, 60);
         width = length > width ? length : width;
     }
-    fprintf(out, "%7s  %7s  %-11s  %-*s  %s\n", "node", "command", "type", width, "label", "after");
+    fprintf(out, "%7s  %7s  %7s  %-11s  %-*s  %s\n", "node", "command", "lane", "type", width,
+            "label", "after");
     uint32_t edge = 0;
     for (uint32_t i = 0; i < view->node_count; i++) {
         const struct segue_graph_node *node = &view->nodes[i];
         fprintf(out, "%7" PRIu32 "  ", i);
-        if (node->command != SEGUE_NO_COMMAND) {
-            fprintf(out, "%7" PRIu32, node->command);
-        } else {
-            fprintf(out, "%7s", "-");
-        }
-        fprintf(out, "  %-11s  %-*s ", segue_graph_node_type_name(node->type), width, node->label);
+        print_number_or_dash(out, node->command, SEGUE_NO_COMMAND);
+        print_number_or_dash(out, node->lane, SEGUE_NO_LANE);
+        fprintf(out, "%-11s  %-*s ", segue_graph_node_type_name(node->type), width, node->label);
         bool any = false;
         for (; edge < view->edge_count && view->edges[edge].to == i; edge++, any = true) {
             fprintf(out, " %" PRIu32 "%s", view->edges[edge].from,
@@ -216,5 +216,30 @@ segue_status segue_dump_graph_text(segue_command_buffer *command_buffer,
         }
         fputs(any ? "\n" : " -\n", out);
     }
-    return SEGUE_OK;
+}
+
+segue_status segue_dump_graph_text(struct segue_dump_graph *graph, FILE *out)
+{
+    const struct segue_graph_view *view = &graph->view;
+    struct segue_command_buffer_info info;
+    segue_status status = SEGUE_OK;
+    segue_command_buffer_get_info(graph->command_buffer, &info);
+    fprintf(out, "%s of command buffer \"%s\": %" PRIu32 " nodes, %" PRIu32 " edges",
+            graph->stage == SEGUE_GRAPH_STAGE_DAG ? "dag" : "graph",
+            info.label != NULL ? info.label : "", view->node_count, view->edge_count);
+    if (view->lane_count != 0) {
+        fprintf(out, ", %" PRIu32 " lane%s", view->lane_count, view->lane_count == 1 ? "" : "s");
+    }
+    fputc('\n', out);
+    print_nodes(view, out);
+    if (view->edge_count != 0) {
+        fprintf(out, "\n%7s  %7s  %-12s  %s\n", "from", "to", "type", "why");
+    }
+    for (uint32_t i = 0; status == SEGUE_OK && i < view->edge_count; i++) {
+        fprintf(out, "%7" PRIu32 "  %7" PRIu32 "  %-12s  ", view->edges[i].from, view->edges[i].to,
+                segue_graph_edge_type_name(view->edges[i].type));
+        status = segue_dump_reason_text(graph, i, out);
+        fputc('\n', out);
+    }
+    return status;
 }

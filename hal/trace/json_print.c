@@ -63,6 +63,44 @@ json_t *segue_bits_to_json(uint32_t bits, const char *const *names, uint32_t cou
     return array;
 }
 
+/** Text that grows. */
+struct text {
+    char *data;
+    size_t length;
+    size_t capacity;
+    bool failed;
+};
+
+static int append(const char *piece, size_t size, void *context)
+{
+    struct text *text = context;
+    if (text->length + size + 1 > text->capacity) {
+        size_t capacity = 2 * (text->length + size) + 64;
+        char *data = realloc(text->data, capacity);
+        text->failed = text->failed || data == NULL;
+        if (data == NULL) {
+            return -1;
+        }
+        text->data = data;
+        text->capacity = capacity;
+    }
+    memcpy(text->data + text->length, piece, size);
+    text->length += size;
+    text->data[text->length] = '\0';
+    return 0;
+}
+
+char *segue_json_dumps(const json_t *value, size_t flags)
+{
+    // json_dumps goes on where memory for a key runs out, and leaves the key out.
+    struct text text = {.data = NULL};
+    if (json_dump_callback(value, append, &text, flags | JSON_ENCODE_ANY) != 0 || text.failed) {
+        free(text.data);
+        return NULL;
+    }
+    return text.data;
+}
+
 static bool print_value(FILE *out, json_t *value, size_t indent);
 
 static bool print_array(FILE *out, json_t *array, size_t indent)
@@ -86,7 +124,7 @@ static bool print_object(FILE *out, json_t *object, size_t indent)
     void *i = json_object_iter(object);
     while (i != NULL) {
         json_t *key = json_string(json_object_iter_key(i));
-        char *text = key != NULL ? json_dumps(key, JSON_ENCODE_ANY) : NULL;
+        char *text = key != NULL ? segue_json_dumps(key, 0) : NULL;
         json_decref(key);
         if (text == NULL) {
             return false;
@@ -114,7 +152,7 @@ static bool print_value(FILE *out, json_t *value, size_t indent)
     bool container = json_is_object(value) || json_is_array(value);
     bool breakable = container && (indent == 0 || is_long(value));
     if (!breakable) {
-        char *line = json_dumps(value, JSON_ENCODE_ANY);
+        char *line = segue_json_dumps(value, 0);
         if (line == NULL) {
             return false;
         }

@@ -111,6 +111,8 @@ struct segue_trace_dispatch {
     uint32_t grid[3];
     uint32_t block[3];
     uint32_t dynamic_shared_bytes;
+    /** 0: not known. */
+    uint32_t duration_ns;
     uint32_t binding_count;
     uint32_t constants_bytes;
     uint32_t pointer_count;

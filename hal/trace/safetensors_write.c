@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "safetensors.h"
 
+#include "command_json.h"
 #include "error.h"
 
 #include <inttypes.h>
@@ -85,7 +86,7 @@ static segue_status copy_data(struct segue_safetensors_writer *writer,
 segue_status segue_safetensors_finish(struct segue_safetensors_writer *writer,
                                       struct segue_output_file *out_file)
 {
-    char *header = json_dumps(writer->header, JSON_COMPACT);
+    char *header = segue_json_dumps(writer->header, JSON_COMPACT);
     if (header == NULL) {
         return segue_trace_fail_memory("a safetensors header");
     }

@@ -60,9 +60,19 @@ static segue_status load_executables(segue_trace_session *session)
 static segue_status create_command_buffer(segue_trace_session *session, uint32_t index)
 {
     const struct segue_trace_command_buffer *model = &session->trace->command_buffers[index];
+    const bool profile = session->params.profile;
+    const enum segue_execution_mode mode = profile ? SEGUE_EXECUTION_GRAPH : session->params.mode;
+    const enum segue_trace_order order =
+        profile ? SEGUE_TRACE_ORDER_BARRIER : session->params.order;
+    uint32_t flags = model->flags;
+    if (order == SEGUE_TRACE_ORDER_BARRIER) {
+        flags |= SEGUE_COMMAND_BUFFER_BARRIER_ORDER;
+    } else if (order == SEGUE_TRACE_ORDER_HAZARD) {
+        flags &= ~(uint32_t)SEGUE_COMMAND_BUFFER_BARRIER_ORDER;
+    }
     const struct segue_command_buffer_params params = {
-        .mode = session->params.mode != SEGUE_EXECUTION_AUTO ? session->params.mode : model->mode,
-        .flags = model->flags,
+        .mode = mode != SEGUE_EXECUTION_AUTO ? mode : model->mode,
+        .flags = flags,
         .slot_count = model->slot_count,
         .order_seed = session->params.order_seed,
         .label = model->label,
@@ -122,6 +132,10 @@ static segue_status check_params(const segue_trace *trace, segue_device *device,
     if ((unsigned)params->mode > SEGUE_EXECUTION_STREAM) {
         return segue_trace_fail_on(device, SEGUE_INVALID_ARGUMENT, "mode is %d", (int)params->mode);
     }
+    if ((unsigned)params->order > SEGUE_TRACE_ORDER_BARRIER) {
+        return segue_trace_fail_on(device, SEGUE_INVALID_ARGUMENT, "order is %d",
+                                   (int)params->order);
+    }
     if (params->limit_commands && params->limited_command_buffer >= trace->command_buffer_count) {
         return segue_trace_fail_on(device, SEGUE_OUT_OF_RANGE,
                                    "limited_command_buffer is %" PRIu32 ", the trace has %" PRIu32
@@ -167,6 +181,9 @@ segue_status segue_trace_session_create(segue_trace *trace, segue_device *device
             status = segue_session_create_buffers(session);
         }
     }
+    if (status == SEGUE_OK && params->profile) {
+        status = segue_session_create_profiles(session);
+    }
     if (status == SEGUE_OK) {
         status = record_all(session);
     }
@@ -211,6 +228,7 @@ void segue_trace_session_destroy(segue_trace_session *session)
     for (uint32_t i = 0; session->events != NULL && i < trace->event_count; i++) {
         segue_event_destroy(session->events[i]);
     }
+    segue_session_destroy_profiles(session);
     if (session->owns_buffers) {
         destroy_owned(session);
     }

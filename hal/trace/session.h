@@ -8,6 +8,8 @@
 
 #include "model.h"
 
+struct segue_profile;
+
 struct segue_trace_session {
     const segue_trace *trace;
     segue_device *device;
@@ -26,9 +28,22 @@ struct segue_trace_session {
     segue_semaphore **semaphores;
     /** Per queue; made again after a failed run. */
     segue_queue **queues;
+    /** With params.profile: per command buffer, and the kernel that writes down the time. */
+    struct segue_profile *profiles;
+    segue_executable *stamp_kernel;
     /** All used queues have run something since they were made. */
     bool has_run;
 };
+
+/** What measuring durations needs. */
+segue_status segue_session_create_profiles(segue_trace_session *session);
+void segue_session_destroy_profiles(segue_trace_session *session);
+/** Records what comes before a command buffer's first command. */
+segue_status segue_session_begin_profile(segue_trace_session *session, uint32_t index);
+/** Records what comes behind a command; nothing if that is no work. */
+segue_status segue_session_stamp(segue_trace_session *session, uint32_t index, uint32_t command);
+/** Adds what the last run has measured. */
+segue_status segue_session_read_profiles(segue_trace_session *session);
 
 /** Creates buffers and views, and writes their contents. */
 segue_status segue_session_create_buffers(segue_trace_session *session);

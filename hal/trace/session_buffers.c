@@ -69,6 +69,44 @@ static segue_status fill(segue_trace_session *session, uint32_t index,
     return segue_buffer_generate(session->buffers[index], content, add_done, progress);
 }
 
+/** Whether views add to what the memory holds at first: then only the session knows all of it. */
+static bool has_filled_views(const segue_trace *trace, uint32_t root)
+{
+    for (uint32_t i = 0; i < trace->buffer_count; i++) {
+        if (i != root && trace->buffers[i].root == root && trace->buffers[i].has_content) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/** Offers a constant to the caller. @return whether the caller fills it. */
+static bool is_taken(const segue_trace_session *session, uint32_t index)
+{
+    const segue_trace *trace = session->trace;
+    const struct segue_trace_buffer *model = &trace->buffers[index];
+    if (session->params.fill == NULL || model->memory != SEGUE_MEMORY_CONSTANT ||
+        model->root != index || !model->has_content || has_filled_views(trace, index)) {
+        return false;
+    }
+    struct segue_trace_constant constant = {
+        .buffer = session->buffers[index],
+        .name = model->name,
+        .size_bytes = model->size_bytes,
+        .is_generated = model->content.tensor == SEGUE_TRACE_NONE,
+        .content = model->content.generated,
+        .fd = -1,
+    };
+    if (!constant.is_generated) {
+        const struct segue_trace_tensor *tensor = &trace->tensors[model->content.tensor];
+        const struct segue_trace_file *file = &trace->files[tensor->file];
+        constant.fd = file->fd;
+        constant.file = file->path;
+        constant.offset_bytes = tensor->tensor->offset_bytes;
+    }
+    return session->params.fill(session->params.fill_context, &constant);
+}
+
 /** Fills all buffers, or those that commands write, in order: views after their memory. */
 static segue_status fill_buffers(segue_trace_session *session, const char *step, bool only_written)
 {
@@ -81,7 +119,8 @@ static segue_status fill_buffers(segue_trace_session *session, const char *step,
     }
     segue_status status = SEGUE_OK;
     for (uint32_t i = 0; status == SEGUE_OK && i < trace->buffer_count; i++) {
-        if (is_filled(&trace->buffers[i], i) && (!only_written || session->written[i])) {
+        if (is_filled(&trace->buffers[i], i) && (!only_written || session->written[i]) &&
+            (only_written || !is_taken(session, i))) {
             status = fill(session, i, &progress);
         }
     }

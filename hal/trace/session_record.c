@@ -66,6 +66,7 @@ static segue_status record_dispatch(segue_trace_session *session, segue_command_
         .binding_count = dispatch->binding_count,
         .constants = constants,
         .constants_size_bytes = dispatch->constants_bytes,
+        .duration_ns = dispatch->duration_ns,
     };
     return segue_cmd_dispatch(target, &params);
 }
@@ -151,6 +152,12 @@ static segue_status record_commands(segue_trace_session *session, uint32_t index
     segue_command_buffer *target = session->command_buffers[index];
     uint32_t limit = find_limit(session, index);
     uint32_t depth = 0;
+    if (session->params.profile) {
+        segue_status status = segue_session_begin_profile(session, index);
+        if (status != SEGUE_OK) {
+            return status;
+        }
+    }
     for (uint32_t i = 0; i < model->command_count; i++) {
         const struct segue_trace_command *command = &model->commands[i];
         if (i >= limit && !is_event(command)) {
@@ -162,6 +169,12 @@ static segue_status record_commands(segue_trace_session *session, uint32_t index
             snprintf(where, sizeof(where), "/command_buffers/%" PRIu32 "/commands/%" PRIu32, index,
                      i);
             return segue_session_blame(session, status, where);
+        }
+        if (session->params.profile) {
+            status = segue_session_stamp(session, index, i);
+            if (status != SEGUE_OK) {
+                return status;
+            }
         }
         depth += command->kind == SEGUE_COMMAND_BEGIN_GROUP;
         depth -= command->kind == SEGUE_COMMAND_END_GROUP;

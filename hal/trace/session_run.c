@@ -244,6 +244,9 @@ segue_status segue_trace_session_run(segue_trace_session *session,
             drop_queues(session);
         }
     }
+    if (status == SEGUE_OK && session->params.profile) {
+        status = segue_session_read_profiles(session);
+    }
     for (uint32_t i = 0; i < count; i++) {
         free_lowered(&lowered[i]);
     }

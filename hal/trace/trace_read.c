@@ -94,8 +94,7 @@ segue_status segue_trace_parse(const char *path, const char *text, size_t length
     return SEGUE_OK;
 }
 
-/** Opens and reads the JSON file; *out_text is from malloc. */
-static segue_status read_json_file(const char *path, char **out_text, uint64_t *out_size_bytes)
+segue_status segue_trace_read_document(const char *path, char **out_text, uint64_t *out_size_bytes)
 {
     // The trace itself may be reached through symbolic links: its path is the user's, not data.
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -131,7 +130,7 @@ segue_status segue_trace_load(const char *path, segue_trace **out_trace)
     }
     char *text = NULL;
     uint64_t size_bytes = 0;
-    segue_status status = read_json_file(path, &text, &size_bytes);
+    segue_status status = segue_trace_read_document(path, &text, &size_bytes);
     if (status != SEGUE_OK) {
         return status;
     }

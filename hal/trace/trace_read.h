@@ -20,6 +20,9 @@
 segue_status segue_trace_parse(const char *path, const char *text, size_t length_bytes,
                                int directory_fd, segue_trace **out_trace);
 
+/** Reads a trace's JSON file whole. On success *out_text is from malloc. */
+segue_status segue_trace_read_document(const char *path, char **out_text, uint64_t *out_size_bytes);
+
 /* Top-level keys; `at` is the root. */
 segue_status segue_trace_read_tensors(const struct segue_json *root, segue_trace *trace);
 segue_status segue_trace_read_buffers(const struct segue_json *root, segue_trace *trace);

@@ -174,9 +174,9 @@ static segue_status read_pointers(const struct segue_json *at, segue_trace *trac
 segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace *trace,
                                        uint32_t slot_count, struct segue_trace_command *command)
 {
-    static const char *const keys[] = {
-        "op",       "executable", "entry",    "grid", "block", "dynamic_shared",
-        "bindings", "constants",  "pointers", NULL};
+    static const char *const keys[] = {"op",       "executable",     "entry",    "grid",
+                                       "block",    "dynamic_shared", "bindings", "constants",
+                                       "pointers", "duration_ns",    NULL};
     struct segue_trace_dispatch *dispatch = NULL;
     segue_status status = segue_json_object(at, keys);
     if (status == SEGUE_OK) {
@@ -207,6 +207,9 @@ segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace 
     }
     if (status == SEGUE_OK) {
         status = read_pointers(at, trace, entry, dispatch);
+    }
+    if (status == SEGUE_OK) {
+        status = segue_json_optional_u32(at, "duration_ns", 0, UINT32_MAX, &dispatch->duration_ns);
     }
     command->as.dispatch = dispatch;
     return status;

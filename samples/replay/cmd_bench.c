@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "json_out.h"
+#include "profile.h"
 #include "replay.h"
 #include "report.h"
 #include "table.h"
@@ -234,6 +235,8 @@ int segue_replay_bench(const struct segue_replay_options *options)
         result = measure(&replay, &measurements);
     if (result == SEGUE_REPLAY_GOOD)
         result = report(&replay, &measurements);
+    if (result == SEGUE_REPLAY_GOOD && options->profile_path)
+        result = segue_replay_profile_write(&replay, options->profile_path);
     for (uint32_t k = 0; k < METRIC_COUNT; ++k)
         free(measurements.samples[k]);
     segue_replay_close(&replay);

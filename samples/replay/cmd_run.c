@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cache_out.h"
 #include "json_out.h"
 #include "replay.h"
 #include "report.h"
@@ -156,6 +157,11 @@ static int print_text(struct segue_replay *replay, struct outcome *outcome)
         result = print_times(replay, outcome);
     if (result != SEGUE_REPLAY_GOOD)
         return result;
+    struct segue_cache_stats cache;
+    segue_device_get_cache_stats(replay->device.handle, &cache);
+    putchar('\n');
+    segue_replay_print_cache(&cache);
+    segue_replay_prepack_print(&replay->prepack, stdout);
     putchar('\n');
     for (uint32_t i = 0; i < replay->counts.expectation_count; ++i) {
         const struct segue_verification *verification = &outcome->verifications[i];
@@ -215,15 +221,22 @@ static json_t *make_times(uint64_t *samples, uint32_t count)
 
 static int print_json(const struct segue_replay *replay, struct outcome *outcome)
 {
-    json_t *root =
-        json_pack("{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o}", "trace",
-                  segue_replay_json_text(replay->options->trace_path), "device",
-                  segue_replay_json_device(&replay->device), "iterations", (int)outcome->done,
-                  "passed", outcome->passed, "command_buffers", make_command_buffers(replay),
-                  "issue_ns", make_times(outcome->issue_ns, outcome->done), "device_ns",
-                  make_times(outcome->device_ns, outcome->done), "total_ns",
-                  make_times(outcome->total_ns, outcome->done), "expectations",
-                  make_expectations(replay, outcome));
+    struct segue_cache_stats cache;
+    segue_device_get_cache_stats(replay->device.handle, &cache);
+    json_t *root = json_pack(
+        "{s:o, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "trace",
+        segue_replay_json_text(replay->options->trace_path), "device",
+        segue_replay_json_device(&replay->device), "iterations", (int)outcome->done, "passed",
+        outcome->passed, "command_buffers", make_command_buffers(replay), "issue_ns",
+        make_times(outcome->issue_ns, outcome->done), "device_ns",
+        make_times(outcome->device_ns, outcome->done), "total_ns",
+        make_times(outcome->total_ns, outcome->done), "expectations",
+        make_expectations(replay, outcome), "graph_cache", segue_replay_json_cache(&cache));
+    if (root && replay->prepack.plan &&
+        json_object_set_new(root, "prepack", segue_replay_prepack_json(&replay->prepack)) != 0) {
+        json_decref(root);
+        root = NULL;
+    }
     return segue_replay_json_write(root, NULL);
 }
 

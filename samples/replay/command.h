@@ -32,11 +32,13 @@ struct segue_replay_options {
     bool verbose;
     bool no_restore;
     bool help;
-    /** Choices: indices, which are the values of segue_execution_mode, segue_dump_stage and
-     *  segue_dump_format. */
+    /** Choices: indices, which are the values of segue_execution_mode, segue_trace_order,
+     *  segue_dump_stage, segue_dump_format and segue_replay_times. */
     uint32_t mode;
+    uint32_t order;
     uint32_t stage;
     uint32_t format;
+    uint32_t times;
     uint32_t iterations;
     uint32_t warmup;
     uint32_t seeds;
@@ -44,9 +46,21 @@ struct segue_replay_options {
     const char *outputs_path;
     const char *json_path;
     const char *output_path;
+    const char *profile_path;
+    const char *timeline_path;
     const char *command_buffer;
+    /** Folder of a packed cache; NULL: none. */
+    const char *prepack_cache_path;
     const char *kernel_plugins[SEGUE_REPLAY_MAX_KERNEL_PLUGINS];
     uint32_t kernel_plugin_count;
+};
+
+/** Where a report has the durations of commands from. */
+enum segue_replay_times {
+    /** Measured on a GPU, else modelled. */
+    SEGUE_REPLAY_TIMES_AUTO,
+    SEGUE_REPLAY_TIMES_MEASURED,
+    SEGUE_REPLAY_TIMES_MODELLED,
 };
 
 enum segue_replay_option_kind {
@@ -103,5 +117,6 @@ int segue_replay_run(const struct segue_replay_options *options);
 int segue_replay_check(const struct segue_replay_options *options);
 int segue_replay_bench(const struct segue_replay_options *options);
 int segue_replay_dump(const struct segue_replay_options *options);
+int segue_replay_report(const struct segue_replay_options *options);
 
 #endif // SEGUE_REPLAY_COMMAND_H

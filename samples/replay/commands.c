@@ -6,6 +6,8 @@
 
 // In the order of the public enums, so that the index is the value.
 static const char *const modes[] = {"auto", "graph", "stream", NULL};
+static const char *const orders[] = {"auto", "hazard", "barrier", NULL};
+static const char *const times[] = {"auto", "measured", "modelled", NULL};
 static const char *const stages[] = {"segments", "dag", "graph", NULL};
 static const char *const formats[] = {"text", "json", "dot", NULL};
 
@@ -46,6 +48,13 @@ static const char *const formats[] = {"text", "json", "dot", NULL};
         .choices = modes,                                                                   \
     }
 
+#define ORDER_OPTION                                                                              \
+    {                                                                                             \
+        .name = "order", .kind = SEGUE_REPLAY_CHOICE, .field = FIELD(order), .argument = "ORDER", \
+        .help = "what barriers order: conflicts, or everything; auto: as recorded",               \
+        .choices = orders,                                                                        \
+    }
+
 #define ITERATIONS_OPTION(text)                                                              \
     {                                                                                        \
         .name = "iterations", .letter = 'n', .kind = SEGUE_REPLAY_NUMBER,                    \
@@ -55,6 +64,7 @@ static const char *const formats[] = {"text", "json", "dot", NULL};
 static const struct segue_replay_option run_options[] = {
     DEVICE_OPTIONS,
     MODE_OPTION,
+    ORDER_OPTION,
     ITERATIONS_OPTION("replay N times, buffers restored before each (default 1)"),
     {
         .name = "outputs",
@@ -76,10 +86,18 @@ static const struct segue_replay_option run_options[] = {
         .field = FIELD(validate),
         .help = "record with full validation (hazards fail the run)",
     },
+    {
+        .name = "prepack-cache",
+        .kind = SEGUE_REPLAY_FILE,
+        .field = FIELD(prepack_cache_path),
+        .argument = "DIR",
+        .help = "load constants through a prepack plan, and keep them in this packed cache",
+    },
 };
 
 static const struct segue_replay_option check_options[] = {
     DEVICE_OPTIONS,
+    ORDER_OPTION,
     {
         .name = "seeds",
         .letter = 's',
@@ -94,6 +112,7 @@ static const struct segue_replay_option check_options[] = {
 static const struct segue_replay_option bench_options[] = {
     DEVICE_OPTIONS,
     MODE_OPTION,
+    ORDER_OPTION,
     ITERATIONS_OPTION("measured iterations (default 100)"),
     {
         .name = "warmup",
@@ -117,10 +136,18 @@ static const struct segue_replay_option bench_options[] = {
         .argument = "FILE",
         .help = "write Google Benchmark JSON; - is stdout, without the table",
     },
+    {
+        .name = "profile",
+        .kind = SEGUE_REPLAY_FILE,
+        .field = FIELD(profile_path),
+        .argument = "FILE",
+        .help = "also measure every dispatch, and write the trace with that, beside TRACE",
+    },
 };
 
 static const struct segue_replay_option dump_options[] = {
     DEVICE_OPTIONS,
+    ORDER_OPTION,
     {
         .name = "stage",
         .letter = 's',
@@ -154,6 +181,36 @@ static const struct segue_replay_option dump_options[] = {
         .field = FIELD(output_path),
         .argument = "FILE",
         .help = "write there instead of on stdout",
+    },
+};
+
+static const struct segue_replay_option report_options[] = {
+    DEVICE_OPTIONS,
+    ORDER_OPTION,
+    ITERATIONS_OPTION("runs that durations are measured over (default 20)"),
+    {
+        .name = "times",
+        .letter = 't',
+        .kind = SEGUE_REPLAY_CHOICE,
+        .field = FIELD(times),
+        .argument = "TIMES",
+        .help = "durations of commands; auto: measured on a GPU, else modelled",
+        .choices = times,
+    },
+    {
+        .name = "output",
+        .letter = 'o',
+        .kind = SEGUE_REPLAY_FILE,
+        .field = FIELD(output_path),
+        .argument = "FILE",
+        .help = "write the page there instead of on stdout",
+    },
+    {
+        .name = "trace",
+        .kind = SEGUE_REPLAY_FILE,
+        .field = FIELD(timeline_path),
+        .argument = "FILE",
+        .help = "write the lanes for Perfetto or chrome://tracing, too",
     },
 };
 
@@ -196,6 +253,17 @@ const struct segue_replay_command segue_replay_commands[] = {
         .option_count = COUNT(dump_options),
         .defaults = {.device_uri = "auto", .stage = 2},
         .execute = segue_replay_dump,
+    },
+    {
+        .name = "report",
+        .summary = "draw the lanes of the graph over time, as one HTML page",
+        .description =
+            "Writes a page that shows the graphs of TRACE: lanes over time, why nodes wait "
+            "for each\nother, the critical path, and totals beside a serial run.",
+        .options = report_options,
+        .option_count = COUNT(report_options),
+        .defaults = {.device_uri = "auto", .iterations = 20},
+        .execute = segue_replay_report,
     },
 };
 const uint32_t segue_replay_command_count = COUNT(segue_replay_commands);

@@ -34,6 +34,7 @@ segue_status segue_replay_session_for(struct segue_replay *replay,
     const struct segue_trace_session_params params = {
         .mode = order->mode,
         .order_seed = order->seed,
+        .order = (enum segue_trace_order)replay->options->order,
         .limit_commands = order->limited,
         .limited_command_buffer = order->limited_command_buffer,
         .command_limit = order->command_limit,

@@ -8,6 +8,7 @@
 #define SEGUE_REPLAY_REPLAY_H
 
 #include "device.h"
+#include "prepack.h"
 #include "progress.h"
 
 #include <segue/trace.h>
@@ -20,6 +21,7 @@ struct segue_replay {
     struct segue_replay_device device;
     segue_trace_session *session;
     struct segue_trace_counts counts;
+    struct segue_replay_prepack prepack;
 };
 
 /** Reads the trace. @return a segue_replay_exit; has said why on stderr. */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compare.h"
 
+#include "statistics.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #define FORMAT "segue-bench-baseline"
-#define VERSION 1
+#define VERSION 2
 
 /** A comparison under way. */
 struct comparing {
@@ -156,30 +159,44 @@ bool segue_bench_compare(const json_t *run, const json_t *baseline, FILE *out,
     return good;
 }
 
+/** The ratio and the spread that `ratios` come to, which it sorts. */
+static void summarise_runs(double *ratios, size_t count, double within_run, double *out_ratio,
+                           double *out_spread)
+{
+    const double ratio = segue_bench_summarise(ratios, count).median;
+    const double between_runs = ratios[count - 1] - ratios[0];
+    double spread = count > 1 ? SEGUE_BENCH_SPREAD_RANGES * between_runs : within_run;
+    if (spread < SEGUE_BENCH_LEAST_SPREAD * ratio)
+        spread = SEGUE_BENCH_LEAST_SPREAD * ratio;
+    *out_ratio = ratio;
+    *out_spread = spread;
+}
+
 static void make_one(const char *name, double ratio, double ratio_p90, void *context)
 {
     struct making *making = context;
     if (ratio <= 0)
         return;
-    double worst = ratio_p90 > ratio ? ratio_p90 : ratio;
-    double runs = 0;
-    double recorded = 0;
+    const json_t *previous = json_object_get(json_object_get(making->entries, name), "ratios");
+    const size_t earlier = json_array_size(previous);
+    json_t *kept = json_array();
+    double *ratios = calloc(earlier + 1, sizeof(*ratios));
+    bool good = kept && ratios && (!json_object_get(making->entries, name) || earlier > 0);
+    for (size_t i = 0; i <= earlier && good; i++) {
+        ratios[i] = i < earlier ? json_number_value(json_array_get(previous, i)) : ratio;
+        good = ratios[i] > 0 && json_array_append_new(kept, json_real(ratios[i])) == 0;
+    }
+    double middle = 0;
     double spread = 0;
-    const json_t *previous = json_object_get(making->entries, name);
-    if (previous &&
-        !(read_number(previous, "ratio", &recorded) && read_number(previous, "spread", &spread) &&
-          read_number(previous, "runs", &runs))) {
+    if (good)
+        summarise_runs(ratios, earlier + 1, ratio_p90 - ratio, &middle, &spread);
+    free(ratios);
+    if (!good) {
+        json_decref(kept);
         making->good = false;
         return;
     }
-    if (previous && recorded + spread > worst)
-        worst = recorded + spread;
-    const double mean = (recorded * runs + ratio) / (runs + 1);
-    spread = worst - mean;
-    if (spread < SEGUE_BENCH_LEAST_SPREAD * mean)
-        spread = SEGUE_BENCH_LEAST_SPREAD * mean;
-    json_t *entry =
-        json_pack("{s:f, s:f, s:I}", "ratio", mean, "spread", spread, "runs", (json_int_t)runs + 1);
+    json_t *entry = json_pack("{s:f, s:f, s:o}", "ratio", middle, "spread", spread, "ratios", kept);
     if (json_object_set_new(making->entries, name, entry) != 0)
         making->good = false;
 }

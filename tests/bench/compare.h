@@ -20,8 +20,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/** Spreads are at least this share of their ratio: one run does not show how runs differ. */
+/** Spreads are at least this share of their ratio: few runs do not show all of how runs differ. */
 #define SEGUE_BENCH_LEAST_SPREAD 0.05
+
+/** A spread is this many times the range of the ratios of several runs. Of 116 ratios of two more
+ *  runs on an H200 one was further than 2.2 times the range of five from their median. */
+#define SEGUE_BENCH_SPREAD_RANGES 3
 
 struct segue_bench_comparison {
     /** False: the run is of another device, and nothing was compared. */
@@ -46,8 +50,9 @@ bool segue_bench_compare(const json_t *run, const json_t *baseline, FILE *out,
                          struct segue_bench_comparison *out_comparison);
 
 /**
- * A baseline made from a run, merged with `previous` (NULL: none), which then counts as an earlier
- * run; entries that the run does not have are kept.
+ * A baseline made from a run and the runs that `previous` (NULL: none) was made from: of each ratio
+ * the median, the spread, and what it was in each run. Of one run alone the spread is what its own
+ * samples show (their 90th percentile). Entries that the run does not have are kept.
  * @return NULL, with a line on stderr, if `previous` is of another device or malformed, or when out
  *         of memory.
  */

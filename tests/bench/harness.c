@@ -79,8 +79,18 @@ static void full_name(const struct segue_bench_case *owner, const struct segue_b
 
 static bool is_wanted(const struct segue_bench *bench, const char *name)
 {
-    const char *filter = bench->options.filter;
-    return !filter || strstr(name, filter) || fnmatch(filter, name, 0) == 0;
+    const char *rest = bench->options.filter;
+    if (!rest)
+        return true;
+    for (; *rest != '\0'; rest += *rest == ',') {
+        char pattern[SEGUE_BENCH_NAME_BYTES * 2];
+        const size_t length = strcspn(rest, ",");
+        snprintf(pattern, sizeof(pattern), "%.*s", (int)length, rest);
+        if (length > 0 && (strstr(name, pattern) || fnmatch(pattern, name, 0) == 0))
+            return true;
+        rest += length;
+    }
+    return false;
 }
 
 static bool metric_is_wanted(const struct segue_bench *bench, const struct segue_bench_case *owner,
@@ -132,7 +142,9 @@ static bool take_sample(struct segue_bench *bench, const struct segue_bench_case
 static bool sample(struct segue_bench *bench, const struct segue_bench_case *owner, void *state,
                    struct samples *samples)
 {
-    const struct effort effort = bench->options.quick ? quick_effort : full_effort;
+    struct effort effort = bench->options.quick ? quick_effort : full_effort;
+    if (bench->options.time_ms != 0)
+        effort.budget_ns = bench->options.time_ms * 1e6;
     const uint32_t limit = owner->max_repeats ? owner->max_repeats : effort.max_repeats;
     double values[SEGUE_BENCH_SIDE_COUNT][SEGUE_BENCH_MAX_METRICS] = {{0}};
     for (uint32_t i = 0; i < effort.warmups; i++) {
@@ -174,8 +186,6 @@ static void add_results(struct segue_bench *bench, const struct segue_bench_case
         };
         full_name(owner, result->metric, result->name, sizeof(result->name));
         result->has_baseline = result->baseline.median > 0;
-        if (result->has_baseline)
-            result->ratio.median = result->figure.median / result->baseline.median;
     }
 }
 

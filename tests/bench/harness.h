@@ -14,20 +14,28 @@
 #include "raw.h"
 #include "statistics.h"
 
-#define SEGUE_BENCH_MAX_CASES 160
-#define SEGUE_BENCH_MAX_METRICS 4
+#define SEGUE_BENCH_MAX_CASES 256
+#define SEGUE_BENCH_MAX_METRICS 5
 #define SEGUE_BENCH_NAME_BYTES 64
 #define SEGUE_BENCH_MAX_NOTES 8
 
 struct segue_bench_options {
-    /** Only names that match it, or contain it. NULL: all. */
+    /** Only names that match or contain one of these patterns, joined by ','. NULL: all. */
     const char *filter;
     const char *device_uri;
     /** Files to write; NULL: none. */
     const char *json_path;
     const char *baseline_path;
+    /** How long each benchmark is repeated; 0: half a second, or less with `quick`. */
+    uint32_t time_ms;
     /** Small sizes and few repeats. */
     bool quick;
+    /** Compares shapes of graphs instead (shapes.h). */
+    bool shapes;
+    /** Measures the device's cost model instead (calibrate.h). */
+    bool calibrate;
+    /** A trace that is one of them; NULL: none. */
+    const char *trace_path;
 };
 
 enum segue_bench_unit {
@@ -93,7 +101,7 @@ struct segue_bench_result {
     struct segue_bench_summary figure;
     /** All 0 where there is no baseline. */
     struct segue_bench_summary baseline;
-    /** Of the figure to the baseline of the same sample; the median is that of the medians. */
+    /** Of the figure to the baseline of the same sample: what disturbs both sides cancels out. */
     struct segue_bench_summary ratio;
     bool has_baseline;
 };
@@ -155,8 +163,13 @@ void segue_bench_add_lower(struct segue_bench *bench);
 void segue_bench_add_launch(struct segue_bench *bench);
 void segue_bench_add_submit(struct segue_bench *bench);
 void segue_bench_add_transfer(struct segue_bench *bench);
+void segue_bench_add_depend(struct segue_bench *bench);
+void segue_bench_add_cache(struct segue_bench *bench);
+void segue_bench_add_cache_loop(struct segue_bench *bench);
 
 /** States from which length on a graph is faster than a stream. */
 void segue_bench_conclude_launch(struct segue_bench *bench);
+/** States what the device's cache of graphs has done in all benchmarks together. */
+void segue_bench_conclude_cache(struct segue_bench *bench);
 
 #endif // SEGUE_BENCH_HARNESS_H

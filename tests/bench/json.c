@@ -64,7 +64,7 @@ static json_t *make_notes(const struct segue_bench *bench)
     return NULL;
 }
 
-static json_t *make_context(const struct segue_bench *bench)
+json_t *segue_bench_make_context(const struct segue_bench *bench)
 {
     const struct segue_device_info *info = &bench->fixture.info;
     char date[64];
@@ -142,6 +142,9 @@ static int add_counters(json_t *entry, const struct segue_bench_result *result)
     failed |= json_object_set_new(entry, "baseline", json_real(result->baseline.median));
     failed |= json_object_set_new(entry, "ratio", json_real(result->ratio.median));
     failed |= json_object_set_new(entry, "ratio_p10", json_real(result->ratio.p10));
+    if (result->baseline.min > 0)
+        failed |= json_object_set_new(entry, "ratio_of_minima",
+                                      json_real(result->figure.min / result->baseline.min));
     failed |= json_object_set_new(entry, "ratio_p90", json_real(result->ratio.p90));
     return failed;
 }
@@ -183,7 +186,8 @@ json_t *segue_bench_make_json(const struct segue_bench *bench)
             failed |= append_side(benchmarks, result, i, SEGUE_BENCH_BASELINE);
     }
     if (!failed)
-        return json_pack("{s:o, s:o}", "context", make_context(bench), "benchmarks", benchmarks);
+        return json_pack("{s:o, s:o}", "context", segue_bench_make_context(bench), "benchmarks",
+                         benchmarks);
     json_decref(benchmarks);
     return NULL;
 }

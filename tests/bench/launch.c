@@ -19,8 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/** Launches of one sample, each alone. */
-#define INNER 8
+/** Launches of one sample, each alone; the sample is their median, so that a single interruption of
+ *  the host does not show. */
+#define INNER 9
 #define HUNDREDTH 100
 
 /** What a submission may cost beyond 1.1 times a raw launch: the fence of its signal (one
@@ -77,7 +78,7 @@ static bool make_chain(struct segue_bench *bench, uint32_t count, enum segue_exe
         bench, segue_bench_make_scopes(&bench->fixture, count, 1, mode, out_command_buffer));
 }
 
-/** Adds the time of one launch, in the call and until the device is done. */
+/** Takes the time of one launch, in the call and until the device is done. */
 static bool launch(struct segue_bench *bench, segue_command_buffer *command_buffer, double *values)
 {
     const double start_ns = segue_bench_now_ns();
@@ -86,21 +87,39 @@ static bool launch(struct segue_bench *bench, segue_command_buffer *command_buff
     if (!segue_bench_check(bench, status) ||
         !segue_bench_check(bench, segue_queue_wait_idle(bench->fixture.queue)))
         return false;
-    values[HOST] += launched_ns - start_ns;
-    values[DONE] += segue_bench_now_ns() - start_ns;
+    values[HOST] = launched_ns - start_ns;
+    values[DONE] = segue_bench_now_ns() - start_ns;
     return true;
+}
+
+/** The times of INNER launches. */
+struct inner {
+    double host[INNER];
+    double done[INNER];
+};
+
+static void keep_inner(struct inner *inner, uint32_t index, const double *values)
+{
+    inner->host[index] = values[HOST];
+    inner->done[index] = values[DONE];
+}
+
+static void take_medians(struct inner *inner, double *values)
+{
+    values[HOST] = segue_bench_summarise(inner->host, INNER).median;
+    values[DONE] = segue_bench_summarise(inner->done, INNER).median;
 }
 
 static bool launch_inner(struct segue_bench *bench, segue_command_buffer *command_buffer,
                          double *values)
 {
-    values[HOST] = values[DONE] = 0;
+    struct inner inner;
     for (uint32_t i = 0; i < INNER; i++) {
         if (!launch(bench, command_buffer, values))
             return false;
+        keep_inner(&inner, i, values);
     }
-    values[HOST] /= INNER;
-    values[DONE] /= INNER;
+    take_medians(&inner, values);
     return true;
 }
 
@@ -137,21 +156,21 @@ static bool launch_raw(struct segue_bench *bench, CUgraphExec exec, double *valu
         !segue_bench_check_raw(bench, driver->cuStreamSynchronize(bench->raw.stream),
                                "cuStreamSynchronize"))
         return false;
-    values[HOST] += launched_ns - start_ns;
-    values[DONE] += segue_bench_now_ns() - start_ns;
+    values[HOST] = launched_ns - start_ns;
+    values[DONE] = segue_bench_now_ns() - start_ns;
     return true;
 }
 
 static bool measure_ready_raw(struct segue_bench *bench, void *opaque, double *values)
 {
     const struct state *state = opaque;
-    values[HOST] = values[DONE] = 0;
+    struct inner inner;
     for (uint32_t i = 0; i < INNER; i++) {
         if (!launch_raw(bench, state->exec, values))
             return false;
+        keep_inner(&inner, i, values);
     }
-    values[HOST] /= INNER;
-    values[DONE] /= INNER;
+    take_medians(&inner, values);
     return true;
 }
 
@@ -167,12 +186,8 @@ static bool launch_hundred(struct segue_bench *bench, segue_command_buffer *comm
                            double *first_ns, double *hundredth_ns)
 {
     for (uint32_t i = 1; i <= HUNDREDTH; i++) {
-        double values[2] = {0};
-        if (!launch(bench, command_buffer, values))
+        if (!launch(bench, command_buffer, i == 1 ? first_ns : hundredth_ns))
             return false;
-        double *kept = i == 1 ? first_ns : hundredth_ns;
-        kept[HOST] = values[HOST];
-        kept[DONE] = values[DONE];
     }
     return true;
 }
@@ -184,7 +199,7 @@ static bool measure_first(struct segue_bench *bench, void *opaque, double *value
     if (!make_chain(bench, state->count, SEGUE_EXECUTION_GRAPH, &command_buffer))
         return false;
     // The queue is warm: something else runs on it right before.
-    double other[2] = {0};
+    double other[2];
     const bool good = launch(bench, NULL, other) &&
                       launch_hundred(bench, command_buffer, values, state->hundredth_ns);
     segue_command_buffer_destroy(command_buffer);
@@ -210,11 +225,8 @@ static bool measure_first_raw(struct segue_bench *bench, void *opaque, double *v
     if (!segue_bench_check_raw(bench, result, step))
         return false;
     bool good = true;
-    values[HOST] = values[DONE] = 0;
-    for (uint32_t i = 1; i <= HUNDREDTH && good; i++) {
-        state->hundredth_ns[HOST] = state->hundredth_ns[DONE] = 0;
+    for (uint32_t i = 1; i <= HUNDREDTH && good; i++)
         good = launch_raw(bench, exec, i == 1 ? values : state->hundredth_ns);
-    }
     return segue_bench_check_raw(bench, bench->raw.driver.cuGraphExecDestroy(exec),
                                  "cuGraphExecDestroy") &&
            good;

@@ -2,8 +2,8 @@
 /*
  * What making a graph out of a recording costs, per node: a chain (a barrier after every dispatch)
  * and scopes of eight. Beside it: the raw driver adding, instantiating and uploading the very same
- * nodes and edges. Segue's own share is what its lowering and building take beyond what the raw
- * calls take for the same graph.
+ * nodes and edges. Segue's own share is what its lowering and building (`build`) take beyond what
+ * the raw calls take for the same graph: at most half as much again.
  *
  * Floors: adding, instantiating and uploading are the driver's. The own share reads a segment (184
  * bytes), writes two dag nodes and a plan node (about 110 bytes), and 72 bytes of parameters that
@@ -16,7 +16,7 @@
 
 #include <stdlib.h>
 
-enum metric { OWN, INSTANTIATE, UPLOAD, TOTAL };
+enum metric { OWN, BUILD, INSTANTIATE, UPLOAD, TOTAL };
 
 struct state {
     uint32_t count;
@@ -64,6 +64,7 @@ static bool measure(struct segue_bench *bench, void *opaque, double *values)
     if (!good)
         return false;
     state->build_ns = (double)(stats.lower_ns + stats.build_ns) / count;
+    values[BUILD] = state->build_ns;
     values[INSTANTIATE] = (double)stats.instantiate_ns / count;
     values[UPLOAD] = (double)stats.upload_ns / count;
     values[TOTAL] = (end_ns - start_ns) / count;
@@ -84,7 +85,7 @@ static bool measure_raw(struct segue_bench *bench, void *opaque, double *values)
     if (!segue_bench_check_raw(bench, result, step))
         return false;
     state->raw_add_ns = times.add_ns / count;
-    values[OWN] = state->raw_add_ns;
+    values[BUILD] = state->raw_add_ns;
     values[INSTANTIATE] = times.instantiate_ns / count;
     values[UPLOAD] = times.upload_ns / count;
     values[TOTAL] = (end_ns - start_ns) / count;
@@ -112,7 +113,9 @@ static void tear_down(struct segue_bench *bench, void *opaque)
 void segue_bench_add_lower(struct segue_bench *bench)
 {
     static const struct segue_bench_metric metrics[] = {
-        [OWN] = {.name = "own", .baseline = "raw add", .target = {.ratio = 0.5}},
+        // A difference of two times: it has no ratio, since noise can bring it to 0 and below.
+        [OWN] = {.name = "own"},
+        [BUILD] = {.name = "build", .baseline = "raw add", .target = {.ratio = 1.5}},
         [INSTANTIATE] = {.name = "instantiate", .baseline = "raw instantiate"},
         [UPLOAD] = {.name = "upload", .baseline = "raw upload and wait"},
         [TOTAL] = {.name = "total", .baseline = "raw add, instantiate, upload"},

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "calibrate.h"
 #include "compare.h"
 #include "harness.h"
 #include "report.h"
+#include "shapes.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -24,8 +26,12 @@ static const char usage_text[] =
     "same process.\n"
     "\n"
     "  --device URI           cuda://N, soft:// or auto (default: $SEGUE_TEST_DEVICE, else auto)\n"
-    "  --filter PATTERN       only benchmarks whose name matches or contains PATTERN\n"
+    "  --filter PATTERN,...   only benchmarks whose name matches or contains a PATTERN\n"
     "  --quick                small sizes, few repeats\n"
+    "  --time MS              how long each benchmark is repeated (default: 500; shapes: 200)\n"
+    "  --shapes               compare shapes of graphs instead: Segue's and others, side by side\n"
+    "  --trace FILE           with --shapes: the trace's longest command buffer is one of them\n"
+    "  --calibrate            measure the device's cost model instead, and keep it for later\n"
     "  --json FILE            write the results in Google Benchmark's JSON\n"
     "  --write-baseline FILE  write the ratios for segue-bench-compare; added to what is there\n"
     "  --list                 print the names and exit\n"
@@ -38,11 +44,25 @@ enum option_key {
     KEY_DEVICE = 1,
     KEY_FILTER,
     KEY_QUICK,
+    KEY_TIME,
+    KEY_SHAPES,
+    KEY_TRACE,
+    KEY_CALIBRATE,
     KEY_JSON,
     KEY_BASELINE,
     KEY_LIST,
     KEY_HELP
 };
+
+static bool parse_time(const char *text, uint32_t *out_time_ms)
+{
+    char *end = NULL;
+    const unsigned long time_ms = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || time_ms == 0 || time_ms > 60000)
+        return false;
+    *out_time_ms = (uint32_t)time_ms;
+    return true;
+}
 
 /** -1: go on; else what to exit with. */
 static int parse_options(int argc, char **argv, struct segue_bench_options *options, bool *out_list)
@@ -51,6 +71,10 @@ static int parse_options(int argc, char **argv, struct segue_bench_options *opti
         {"device", required_argument, NULL, KEY_DEVICE},
         {"filter", required_argument, NULL, KEY_FILTER},
         {"quick", no_argument, NULL, KEY_QUICK},
+        {"time", required_argument, NULL, KEY_TIME},
+        {"shapes", no_argument, NULL, KEY_SHAPES},
+        {"trace", required_argument, NULL, KEY_TRACE},
+        {"calibrate", no_argument, NULL, KEY_CALIBRATE},
         {"json", required_argument, NULL, KEY_JSON},
         {"write-baseline", required_argument, NULL, KEY_BASELINE},
         {"list", no_argument, NULL, KEY_LIST},
@@ -67,6 +91,21 @@ static int parse_options(int argc, char **argv, struct segue_bench_options *opti
             break;
         case KEY_QUICK:
             options->quick = true;
+            break;
+        case KEY_TIME:
+            if (!parse_time(optarg, &options->time_ms)) {
+                fprintf(stderr, "segue-bench: --time \"%s\" is not 1 to 60000\n", optarg);
+                return EXIT_USAGE;
+            }
+            break;
+        case KEY_SHAPES:
+            options->shapes = true;
+            break;
+        case KEY_TRACE:
+            options->trace_path = optarg;
+            break;
+        case KEY_CALIBRATE:
+            options->calibrate = true;
             break;
         case KEY_JSON:
             options->json_path = optarg;
@@ -118,6 +157,9 @@ static void add_groups(struct segue_bench *bench)
     segue_bench_add_launch(bench);
     segue_bench_add_submit(bench);
     segue_bench_add_transfer(bench);
+    segue_bench_add_depend(bench);
+    segue_bench_add_cache(bench);
+    segue_bench_add_cache_loop(bench);
 }
 
 static bool write_baseline(const json_t *run, const char *path)
@@ -170,8 +212,13 @@ static int run(struct segue_bench *bench)
         fprintf(stderr, "segue-bench: raw driver: %s returned %d\n", step, (int)result);
         return EXIT_FAILED;
     }
+    if (bench->options.calibrate)
+        return segue_bench_calibrate(bench) ? EXIT_GOOD : EXIT_FAILED;
+    if (bench->options.shapes)
+        return segue_shapes_run(bench) ? EXIT_GOOD : EXIT_FAILED;
     bool good = segue_bench_run(bench);
     segue_bench_conclude_launch(bench);
+    segue_bench_conclude_cache(bench);
     segue_bench_print_table(bench);
     good = write_files(bench) && good;
     return good ? EXIT_GOOD : EXIT_FAILED;
@@ -191,7 +238,10 @@ int main(int argc, char **argv)
     int exit_code = parse_options(argc, argv, &bench->options, &listing[1]);
     if (exit_code < 0) {
         add_groups(bench);
-        segue_bench_visit_names(bench, print_name, listing);
+        if (bench->options.shapes)
+            segue_shapes_visit_names(bench, print_name, listing);
+        else
+            segue_bench_visit_names(bench, print_name, listing);
         if (!listing[0]) {
             fprintf(stderr, "segue-bench: no benchmark matches \"%s\"\n", bench->options.filter);
             exit_code = EXIT_USAGE;

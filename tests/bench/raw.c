@@ -119,15 +119,23 @@ void segue_bench_shape_destroy(struct segue_bench_shape *shape)
     *shape = (struct segue_bench_shape){0};
 }
 
-CUresult segue_bench_raw_add_kernel(struct segue_bench_raw *raw, CUgraph graph, uint32_t index,
-                                    const uint64_t *addresses, const CUgraphNode *dependencies,
-                                    size_t dependency_count, CUgraphNode *out_node)
-{
+/** The parameters of kernel `index`, and what they point to. */
+struct launch_params {
     uint64_t pointers[SEGUE_BENCH_BINDING_COUNT];
-    memcpy(pointers, addresses, sizeof(pointers));
-    uint32_t constants[SEGUE_BENCH_CONSTANTS_BYTES / 4] = {index};
-    void *parameters[] = {&pointers[0], &pointers[1], &pointers[2], &pointers[3], constants};
-    const CUDA_KERNEL_NODE_PARAMS params = {
+    uint32_t constants[SEGUE_BENCH_CONSTANTS_BYTES / 4];
+    void *parameters[SEGUE_BENCH_BINDING_COUNT + 1];
+};
+
+static CUDA_KERNEL_NODE_PARAMS make_params(const struct segue_bench_raw *raw, uint32_t index,
+                                           const uint64_t *addresses, struct launch_params *kept)
+{
+    memcpy(kept->pointers, addresses, sizeof(kept->pointers));
+    memset(kept->constants, 0, sizeof(kept->constants));
+    kept->constants[0] = index;
+    for (uint32_t i = 0; i < SEGUE_BENCH_BINDING_COUNT; i++)
+        kept->parameters[i] = &kept->pointers[i];
+    kept->parameters[SEGUE_BENCH_BINDING_COUNT] = kept->constants;
+    return (CUDA_KERNEL_NODE_PARAMS){
         .func = raw->function,
         .gridDimX = SEGUE_BENCH_GRID_SIZE,
         .gridDimY = 1,
@@ -135,14 +143,47 @@ CUresult segue_bench_raw_add_kernel(struct segue_bench_raw *raw, CUgraph graph, 
         .blockDimX = SEGUE_BENCH_BLOCK_SIZE,
         .blockDimY = 1,
         .blockDimZ = 1,
-        .kernelParams = parameters,
+        .kernelParams = kept->parameters,
     };
+}
+
+CUresult segue_bench_raw_add_kernel(struct segue_bench_raw *raw, CUgraph graph, uint32_t index,
+                                    const uint64_t *addresses, const CUgraphNode *dependencies,
+                                    size_t dependency_count, CUgraphNode *out_node)
+{
+    struct launch_params kept;
+    const CUDA_KERNEL_NODE_PARAMS params = make_params(raw, index, addresses, &kept);
     return raw->driver.cuGraphAddKernelNode(out_node, graph, dependencies, dependency_count,
                                             &params);
 }
 
-static CUresult add_nodes(struct segue_bench_raw *raw, struct segue_bench_shape *shape,
-                          const uint64_t *addresses, CUgraph graph)
+CUresult segue_bench_raw_patch(struct segue_bench_raw *raw, CUgraphExec exec, CUgraphNode node,
+                               uint32_t index, const uint64_t *addresses)
+{
+    struct launch_params kept;
+    const CUDA_KERNEL_NODE_PARAMS params = make_params(raw, index, addresses, &kept);
+    return raw->driver.cuGraphExecKernelNodeSetParams(exec, node, &params);
+}
+
+CUresult segue_bench_raw_launch(struct segue_bench_raw *raw, uint32_t index,
+                                const uint64_t *addresses)
+{
+    struct launch_params kept;
+    const CUDA_KERNEL_NODE_PARAMS params = make_params(raw, index, addresses, &kept);
+    const CUlaunchConfig config = {
+        .gridDimX = params.gridDimX,
+        .gridDimY = params.gridDimY,
+        .gridDimZ = params.gridDimZ,
+        .blockDimX = params.blockDimX,
+        .blockDimY = params.blockDimY,
+        .blockDimZ = params.blockDimZ,
+        .hStream = raw->stream,
+    };
+    return raw->driver.cuLaunchKernelEx(&config, params.func, params.kernelParams, NULL);
+}
+
+CUresult segue_bench_raw_add(struct segue_bench_raw *raw, struct segue_bench_shape *shape,
+                             const uint64_t *addresses, CUgraph graph)
 {
     CUresult result = CUDA_SUCCESS;
     for (uint32_t i = 0; i < shape->node_count && result == CUDA_SUCCESS; i++) {
@@ -167,7 +208,7 @@ CUresult segue_bench_raw_make(struct segue_bench_raw *raw, struct segue_bench_sh
     if (result != CUDA_SUCCESS)
         return result;
     *out_step = "cuGraphAddKernelNode";
-    result = add_nodes(raw, shape, addresses, graph);
+    result = segue_bench_raw_add(raw, shape, addresses, graph);
     const double added_ns = segue_bench_now_ns();
     CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = 0};
     if (result == CUDA_SUCCESS)

@@ -60,6 +60,16 @@ CUresult segue_bench_raw_add_kernel(struct segue_bench_raw *raw, CUgraph graph, 
                                     const uint64_t *addresses, const CUgraphNode *dependencies,
                                     size_t dependency_count, CUgraphNode *out_node);
 
+/** Adds all nodes of a shape to an empty graph; they are in shape->nodes then. */
+CUresult segue_bench_raw_add(struct segue_bench_raw *raw, struct segue_bench_shape *shape,
+                             const uint64_t *addresses, CUgraph graph);
+/** Gives a node of an executable graph the parameters of kernel `index`. */
+CUresult segue_bench_raw_patch(struct segue_bench_raw *raw, CUgraphExec exec, CUgraphNode node,
+                               uint32_t index, const uint64_t *addresses);
+/** Launches kernel `index` on the stream. */
+CUresult segue_bench_raw_launch(struct segue_bench_raw *raw, uint32_t index,
+                                const uint64_t *addresses);
+
 /** What each step of making a graph took. */
 struct segue_bench_raw_times {
     double add_ns;

@@ -20,6 +20,9 @@ void segue_bench_print_table(const struct segue_bench *bench);
  *  baseline and ratio, its aggregates, and the same for its baseline as `name/baseline`. */
 json_t *segue_bench_make_json(const struct segue_bench *bench);
 
+/** What a run was made with: machine, device, versions, conclusions. NULL when out of memory. */
+json_t *segue_bench_make_context(const struct segue_bench *bench);
+
 /** Writes `root` (NULL: memory ran out) and gives it up. Says on stderr what failed. */
 bool segue_bench_write_json(json_t *root, const char *path);
 

@@ -32,6 +32,7 @@ struct segue_bench_summary segue_bench_summarise(double *samples, size_t count)
     for (size_t i = 0; i < count; i++)
         squares += (samples[i] - mean) * (samples[i] - mean);
     return (struct segue_bench_summary){
+        .min = samples[0],
         .median = percentile(samples, count, 0.5),
         .p10 = percentile(samples, count, 0.1),
         .p90 = percentile(samples, count, 0.9),

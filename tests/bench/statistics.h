@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct segue_bench_summary {
+    double min;
     double median;
     double p10;
     double p90;

@@ -34,10 +34,10 @@ static json_t *make_run(const char *device, double first_ratio)
 static json_t *make_baseline(double first_ratio, double first_spread)
 {
     json_t *baseline =
-        json_pack("{s:s, s:i, s:s, s:{s:{s:f, s:f, s:i}, s:{s:f, s:f, s:i}}}", "format",
-                  "segue-bench-baseline", "version", 1, "device", "GPU", "benchmarks",
-                  "record/first", "ratio", first_ratio, "spread", first_spread, "runs", 1,
-                  "record/second", "ratio", 2.0, "spread", 0.0, "runs", 1);
+        json_pack("{s:s, s:i, s:s, s:{s:{s:f, s:f, s:[f]}, s:{s:f, s:f, s:[f]}}}", "format",
+                  "segue-bench-baseline", "version", 2, "device", "GPU", "benchmarks",
+                  "record/first", "ratio", first_ratio, "spread", first_spread, "ratios",
+                  first_ratio, "record/second", "ratio", 2.0, "spread", 0.0, "ratios", 2.0);
     assert_non_null(baseline);
     return baseline;
 }
@@ -145,7 +145,7 @@ static void test_malformed(void **state)
     free(text);
 
     json_t *other = make_baseline(0.5, 0.1);
-    json_object_set_new(other, "version", json_integer(2));
+    json_object_set_new(other, "version", json_integer(1));
     text = compare(make_run("GPU", 0.5), other, false, &comparison);
     assert_non_null(strstr(text, "is not a document of format"));
     free(text);
@@ -197,19 +197,32 @@ static void test_merge_baselines(void **state)
     json_t *second_run = make_run("GPU", 0.2);
     json_t *first = segue_bench_make_baseline(first_run, NULL);
     json_object_set_new(json_object_get(first, "benchmarks"), "record/kept",
-                        json_pack("{s:f, s:f, s:i}", "ratio", 1.0, "spread", 0.5, "runs", 1));
+                        json_pack("{s:f, s:f, s:[f]}", "ratio", 1.0, "spread", 0.5, "ratios", 1.0));
     json_t *both = segue_bench_make_baseline(second_run, first);
     assert_non_null(both);
     assert_float_equal(number(both, "record/first", "ratio"), 0.3, 1e-9);
-    // The highest p90 was 0.6, in the first run.
-    assert_float_equal(number(both, "record/first", "spread"), 0.3, 1e-9);
-    assert_int_equal((int)number(both, "record/first", "runs"), 2);
+    // Three times the range, whatever the samples within a run were.
+    assert_float_equal(number(both, "record/first", "spread"), 0.6, 1e-9);
+    // Equal in both runs: the least.
+    assert_float_equal(number(both, "record/second", "spread"), 0.1, 1e-9);
     assert_float_equal(number(both, "record/kept", "ratio"), 1.0, 1e-9);
     // The document that was merged is as it was.
     assert_float_equal(number(first, "record/first", "ratio"), 0.4, 1e-9);
+    json_t *third_run = make_run("GPU", 0.25);
+    json_t *all = segue_bench_make_baseline(third_run, both);
+    assert_non_null(all);
+    assert_float_equal(number(all, "record/first", "ratio"), 0.25, 1e-9);
+    assert_float_equal(number(all, "record/first", "spread"), 0.6, 1e-9);
+    json_decref(all);
+    json_decref(third_run);
     json_decref(both);
 
     json_object_set_new(first, "device", json_string("Other"));
+    assert_null(segue_bench_make_baseline(second_run, first));
+    json_object_set_new(first, "device", json_string("GPU"));
+    // An entry without the ratios of its runs.
+    json_object_del(json_object_get(json_object_get(first, "benchmarks"), "record/first"),
+                    "ratios");
     assert_null(segue_bench_make_baseline(second_run, first));
     json_decref(first);
     json_decref(first_run);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Fills and copies through Segue, as graph and as stream, until the device is done: several of one
- * size, one after the other, per command. Beside them: the driver's own asynchronous calls.
+ * size, one after the other, per command. Beside them: the driver's own asynchronous calls; and for
+ * copies in a graph (`copy_node`) also a raw graph of as many copy nodes in a row.
  *
  * Floors: memory. 1 GiB takes 0.5 ms to copy (4.3 TB/s, read and write together), 0.25 ms to fill
  * and 19.4 ms from pinned host memory (55.5 GB/s); a small command in a graph takes 0.7 to 0.9 us,
@@ -18,7 +19,7 @@
 #define GIB (UINT64_C(1) << 30)
 #define PATTERN UINT32_C(0x5e6ce5e6)
 
-enum kind { KIND_COPY, KIND_FILL, KIND_HOST_TO_DEVICE };
+enum kind { KIND_COPY, KIND_COPY_NODE, KIND_FILL, KIND_HOST_TO_DEVICE };
 
 struct state {
     enum kind kind;
@@ -31,6 +32,8 @@ struct state {
     uint64_t target_address;
     void *source_pointer;
     segue_command_buffer *command_buffer;
+    /** Of raw copy nodes. */
+    CUgraphExec exec;
 };
 
 static bool create_buffer(struct segue_bench *bench, uint64_t size_bytes,
@@ -73,6 +76,46 @@ static bool record(struct segue_bench *bench, struct state *state, enum segue_ex
     return segue_bench_check(bench, status);
 }
 
+/** The copies in a row as nodes of a raw graph, instantiated and uploaded. */
+static CUresult make_raw_exec(struct segue_bench_raw *raw, struct state *state, CUgraph graph)
+{
+    const CUDA_MEMCPY3D params = {
+        .srcMemoryType = CU_MEMORYTYPE_DEVICE,
+        .srcDevice = state->source_address,
+        .dstMemoryType = CU_MEMORYTYPE_DEVICE,
+        .dstDevice = state->target_address,
+        .WidthInBytes = state->size_bytes,
+        .Height = 1,
+        .Depth = 1,
+    };
+    CUgraphNode node = NULL;
+    CUresult result = CUDA_SUCCESS;
+    for (uint32_t i = 0; i < state->count && result == CUDA_SUCCESS; i++) {
+        const CUgraphNode last = node;
+        result =
+            raw->driver.cuGraphAddMemcpyNode(&node, graph, &last, i != 0, &params, raw->context);
+    }
+    CUDA_GRAPH_INSTANTIATE_PARAMS instantiate = {.flags = 0};
+    if (result == CUDA_SUCCESS)
+        result = raw->driver.cuGraphInstantiateWithParams(&state->exec, graph, &instantiate);
+    if (result == CUDA_SUCCESS)
+        result = raw->driver.cuGraphUpload(state->exec, raw->stream);
+    if (result == CUDA_SUCCESS)
+        result = raw->driver.cuStreamSynchronize(raw->stream);
+    return result;
+}
+
+static bool make_raw_graph(struct segue_bench *bench, struct state *state)
+{
+    CUgraph graph;
+    CUresult result = bench->raw.driver.cuGraphCreate(&graph, 0);
+    if (result == CUDA_SUCCESS) {
+        result = make_raw_exec(&bench->raw, state, graph);
+        (void)bench->raw.driver.cuGraphDestroy(graph);
+    }
+    return segue_bench_check_raw(bench, result, "making a graph of copy nodes");
+}
+
 static bool set_up(struct segue_bench *bench, const struct segue_bench_case *self, void **out_state)
 {
     struct state *state = calloc(1, sizeof(*state));
@@ -84,7 +127,8 @@ static bool set_up(struct segue_bench *bench, const struct segue_bench_case *sel
     state->count = self->count;
     if (state->kind != KIND_FILL &&
         !create_buffer(bench, self->bytes,
-                       state->kind == KIND_COPY ? SEGUE_MEMORY_DEVICE : SEGUE_MEMORY_HOST_VISIBLE,
+                       state->kind == KIND_HOST_TO_DEVICE ? SEGUE_MEMORY_HOST_VISIBLE
+                                                          : SEGUE_MEMORY_DEVICE,
                        &state->source, &state->source_address))
         return false;
     if (state->kind == KIND_HOST_TO_DEVICE &&
@@ -92,15 +136,17 @@ static bool set_up(struct segue_bench *bench, const struct segue_bench_case *sel
         return false;
     return create_buffer(bench, self->bytes, SEGUE_MEMORY_DEVICE, &state->target,
                          &state->target_address) &&
-           record(bench, state, self->mode);
+           record(bench, state, self->mode) &&
+           (state->kind != KIND_COPY_NODE || make_raw_graph(bench, state));
 }
 
 static void tear_down(struct segue_bench *bench, void *opaque)
 {
-    (void)bench;
     struct state *state = opaque;
     if (!state)
         return;
+    if (state->exec)
+        (void)bench->raw.driver.cuGraphExecDestroy(state->exec);
     segue_command_buffer_destroy(state->command_buffer);
     segue_buffer_destroy(state->target);
     segue_buffer_destroy(state->source);
@@ -139,7 +185,9 @@ static bool measure_raw(struct segue_bench *bench, void *opaque, double *values)
     const struct state *state = opaque;
     CUresult result = CUDA_SUCCESS;
     const double start_ns = segue_bench_now_ns();
-    for (uint32_t i = 0; i < state->count && result == CUDA_SUCCESS; i++)
+    if (state->exec)
+        result = bench->raw.driver.cuGraphLaunch(state->exec, bench->raw.stream);
+    for (uint32_t i = 0; i < state->count && result == CUDA_SUCCESS && !state->exec; i++)
         result = issue_raw(&bench->raw, state);
     if (result == CUDA_SUCCESS)
         result = bench->raw.driver.cuStreamSynchronize(bench->raw.stream);
@@ -151,11 +199,13 @@ void segue_bench_add_transfer(struct segue_bench *bench)
 {
     static const struct segue_bench_metric metrics[] = {
         [KIND_COPY] = {.baseline = "cuMemcpyDtoDAsync"},
+        [KIND_COPY_NODE] = {.baseline = "raw copy nodes"},
         [KIND_FILL] = {.baseline = "cuMemsetD32Async"},
         [KIND_HOST_TO_DEVICE] = {.baseline = "cuMemcpyHtoDAsync"},
     };
     static const char *const kind_names[] = {
         [KIND_COPY] = "copy",
+        [KIND_COPY_NODE] = "copy_node",
         [KIND_FILL] = "fill",
         [KIND_HOST_TO_DEVICE] = "host_to_device",
     };
@@ -170,7 +220,7 @@ void segue_bench_add_transfer(struct segue_bench *bench)
                  {"1GiB", GIB, 1}};
     const size_t size_limit = bench->options.quick ? 3 : 5;
     for (uint32_t kind = 0; kind < sizeof(metrics) / sizeof(metrics[0]); kind++) {
-        for (uint32_t stream = 0; stream < 2; stream++) {
+        for (uint32_t stream = 0; stream < (kind == KIND_COPY_NODE ? 1 : 2); stream++) {
             for (size_t i = 0; i < size_limit; i++) {
                 const struct segue_bench_case added = {
                     .metrics = &metrics[kind],

@@ -6,7 +6,7 @@
 
 replay 0 --list-options
 cp "$scratch/stdout" "$scratch/options"
-for command in run check bench dump; do
+for command in run check bench dump report; do
     "$SEGUE_REPLAY" "$command" --help | grep -Eo -- '--[a-z][a-z-]*' | sort -u >"$scratch/helped"
     while read -r option; do
         grep -q -- "^$command $option " "$scratch/options" || fail "$command $option is not listed"
@@ -43,6 +43,10 @@ completes segue-replay run --mode = -- auto graph stream
 completes segue-replay dump --stage '' -- segments dag graph
 completes segue-replay dump --format d -- dot
 completes segue-replay check --mode g --
+completes segue-replay rep -- report
+completes segue-replay check --order h -- hazard
+completes segue-replay report --times m -- measured modelled
+completes segue-replay report --tr -- --trace
 completes segue-replay bench --iterations '' --
 completes segue-replay run --device a -- auto
 cd "$scratch" || exit 1

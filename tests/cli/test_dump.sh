@@ -12,23 +12,40 @@ for stage in segments dag graph; do
     cp "$scratch/stdout" "$scratch/$stage.json"
     json "$scratch/$stage.json" '' >/dev/null || fail "$last: not JSON"
 done
-# Three commands do work: a fill, and after the barrier a copy and another fill.
-json_is "$scratch/dag.json" /nodes 3
-json_is "$scratch/dag.json" /edges 2
-json_is "$scratch/dag.json" /edges/0/from 0
-json_is "$scratch/dag.json" /edges/0/to 1
-json_is "$scratch/dag.json" /edges/0/type full
+# Three commands do work: a fill, after the barrier a copy of what it has filled, and a fill of
+# something else, which only the barrier orders.
+file=$scratch/dag.json
+json_is "$file" /nodes 3
+json_is "$file" /edges 1
+json_is "$file" /edges/0/from 0
+json_is "$file" /edges/0/to 1
+json_is "$file" /edges/0/type full
+json_is "$file" /edges/0/reasons/0 read_after_write
+json_is "$file" /edges/0/conflicts/0/range/buffer source
+json_is "$file" /edges/0/conflicts/0/range/length 4096
+json_is "$file" /nodes/0/lane null
 json_is "$scratch/graph.json" /nodes 3
-json_is "$scratch/graph.json" /edges 2
 json_is "$scratch/graph.json" /nodes/0/id 0
+json_positive "$scratch/graph.json" /lanes
+json_positive "$scratch/graph.json" /nodes/0/duration_ns
 json "$scratch/graph.json" /nodes/0/type | grep -Eq '^(kernel|memcpy|memset)$' || fail 'node type'
-json_is "$scratch/graph.json" /nodes/1/command 4
+json "$scratch/graph.json" /nodes/0/lane | grep -Eq '^[0-9]+$' || fail 'lane'
+
+replay 0 dump "${soft[@]}" --stage dag --format json --order barrier "$traces/good.json"
+cp "$scratch/stdout" "$file"
+json_is "$file" /edges 2
+json_is "$file" /edges/1/to 2
+json_is "$file" /edges/1/reasons/0 barrier
+json_is "$file" /edges/1/why 'order of a barrier'
+replay 0 dump "${soft[@]}" --stage dag "$traces/good.json"
+out_has '^ +0 +1 +full +read after write: source\[0\+4096\] \(target of command 2, source of command 4\)$'
 
 for stage in dag graph; do
     replay 0 dump "${soft[@]}" --stage $stage --format dot "$traces/good.json"
     out_has '^digraph '
-    out_has ' -> '
+    out_has ' -> n[0-9]+ \[.*tooltip="read after write: '
 done
+out_has '^  subgraph cluster_lane0 \{$'
 
 # The default is the graph; slots get one when they are run.
 replay 0 dump "${soft[@]}" --format json "$traces/slots.json"

@@ -4,6 +4,7 @@
 #include "options.h"
 #include "progress.h"
 #include "report.h"
+#include "schedule.h"
 #include "statistics.h"
 #include "table.h"
 
@@ -31,6 +32,11 @@ int segue_replay_bench(const struct segue_replay_options *options)
     return SEGUE_REPLAY_GOOD;
 }
 int segue_replay_dump(const struct segue_replay_options *options)
+{
+    (void)options;
+    return SEGUE_REPLAY_GOOD;
+}
+int segue_replay_report(const struct segue_replay_options *options)
 {
     (void)options;
     return SEGUE_REPLAY_GOOD;
@@ -373,9 +379,130 @@ static void test_texts(void **state)
     assert_string_equal(segue_replay_copy_clean(text, sizeof(text), NULL), "");
 }
 
+static const struct segue_cost_model cost = {
+    .node_ns = 500, .issue_ns = 10, .wait_ns = 900, .edge_ns = 100, .join_ns = 300};
+
+static void schedules_a_diamond(void **state)
+{
+    (void)state;
+    const struct segue_graph_node nodes[] = {{.lane = 0}, {.lane = 0}, {.lane = 1}, {.lane = 0}};
+    const struct segue_graph_edge edges[] = {
+        {.from = 0, .to = 1}, {.from = 0, .to = 2}, {.from = 1, .to = 3}, {.from = 2, .to = 3}};
+    const struct segue_graph_view view = {nodes, 4, edges, 4, 2};
+    const uint64_t durations_ns[] = {1000, 2000, 3000, 500};
+    struct segue_replay_schedule schedule = {0};
+    assert_true(segue_replay_schedule_make(&view, durations_ns, &cost, &schedule));
+    const uint64_t starts_ns[] = {0, 1500, 1900, 5800};
+    for (int i = 0; i < 4; ++i) {
+        assert_int_equal(schedule.slots[i].start_ns, starts_ns[i]);
+        assert_int_equal(schedule.slots[i].duration_ns, durations_ns[i]);
+    }
+    assert_int_equal(schedule.end_ns, 6300);
+    assert_int_equal(schedule.critical_count, 3);
+    const uint32_t critical[] = {0, 2, 3};
+    assert_memory_equal(schedule.critical_nodes, critical, sizeof(critical));
+    assert_int_equal(schedule.slots[0].edge, SEGUE_REPLAY_NO_EDGE);
+    assert_int_equal(schedule.slots[2].edge, 1);
+    assert_int_equal(schedule.slots[3].edge, 3);
+    segue_replay_schedule_clear(&schedule);
+    segue_replay_schedule_clear(&schedule);
+}
+
+/** Starts are apart; a programmatic edge costs nothing; several edges from other lanes cost more.
+ */
+static void schedules_by_the_costs_of_edges(void **state)
+{
+    (void)state;
+    const struct segue_graph_node nodes[] = {{.lane = 0}, {.lane = 1}, {.lane = 2}, {.lane = 3}};
+    const struct segue_graph_edge edges[] = {
+        {.from = 0, .to = 3}, {.from = 1, .to = 3}, {.from = 2, .to = 3}};
+    struct segue_graph_view view = {nodes, 4, edges, 3, 4};
+    const uint64_t durations_ns[] = {100, 100, 100, 100};
+    struct segue_replay_schedule schedule = {0};
+    assert_true(segue_replay_schedule_make(&view, durations_ns, &cost, &schedule));
+    assert_int_equal(schedule.slots[1].start_ns, 10);
+    assert_int_equal(schedule.slots[2].start_ns, 20);
+    assert_int_equal(schedule.slots[3].start_ns, 20 + 100 + 900 + 2 * 100);
+    assert_int_equal(schedule.slots[3].edge, 2);
+    segue_replay_schedule_clear(&schedule);
+
+    const struct segue_graph_edge early = {
+        .from = 0, .to = 1, .type = SEGUE_GRAPH_EDGE_PROGRAMMATIC};
+    view = (struct segue_graph_view){nodes, 2, &early, 1, 2};
+    assert_true(segue_replay_schedule_make(&view, durations_ns, &cost, &schedule));
+    assert_int_equal(schedule.slots[1].start_ns, 100);
+    segue_replay_schedule_clear(&schedule);
+
+    view = (struct segue_graph_view){0};
+    assert_true(segue_replay_schedule_make(&view, durations_ns, &cost, &schedule));
+    assert_int_equal(schedule.critical_count, 0);
+    assert_int_equal(schedule.end_ns, 0);
+    segue_replay_schedule_clear(&schedule);
+}
+
+/** Every node after those that it waits for, however the lanes lie; the path has no holes. */
+static void schedules_random_graphs(void **state)
+{
+    (void)state;
+    enum { NODES = 300, EDGES = 900 };
+    static struct segue_graph_node nodes[NODES];
+    static struct segue_graph_edge edges[EDGES];
+    static uint64_t durations_ns[NODES];
+    uint32_t random = 1;
+    for (int round = 0; round < 20; ++round) {
+        uint32_t edge_count = 0;
+        for (uint32_t i = 0; i < NODES; ++i) {
+            random = random * 1664525 + 1013904223;
+            nodes[i].lane = random >> 29;
+            durations_ns[i] = 1 + (random >> 8 & 4095);
+            for (uint32_t k = 0; i > 0 && k < 3; ++k) {
+                random = random * 1664525 + 1013904223;
+                edges[edge_count++] = (struct segue_graph_edge){.from = (random >> 8) % i, .to = i};
+            }
+        }
+        const struct segue_graph_view view = {nodes, NODES, edges, edge_count, 8};
+        struct segue_replay_schedule schedule = {0};
+        assert_true(segue_replay_schedule_make(&view, durations_ns, &cost, &schedule));
+        uint64_t end_ns = 0;
+        for (uint32_t i = 0; i < edge_count; ++i) {
+            const struct segue_replay_slot *from = &schedule.slots[edges[i].from];
+            const struct segue_replay_slot *to = &schedule.slots[edges[i].to];
+            assert_true(to->start_ns >= from->start_ns + from->duration_ns + cost.node_ns);
+            end_ns =
+                to->start_ns + to->duration_ns > end_ns ? to->start_ns + to->duration_ns : end_ns;
+        }
+        assert_int_equal(schedule.end_ns, end_ns);
+        for (uint32_t i = 1; i < schedule.critical_count; ++i) {
+            const uint32_t edge = schedule.slots[schedule.critical_nodes[i]].edge;
+            assert_int_equal(edges[edge].from, schedule.critical_nodes[i - 1]);
+        }
+        segue_replay_schedule_clear(&schedule);
+    }
+}
+
+static void totals_of_other_lowerings(void **state)
+{
+    (void)state;
+    const uint64_t durations_ns[] = {1000, 3000, 2000, 700};
+    const uint32_t scopes[] = {0, 0, 2, 3};
+    const struct segue_replay_totals totals =
+        segue_replay_totals_of(durations_ns, scopes, 4, &cost);
+    assert_int_equal(totals.serial_ns, 6700 + 4 * 500);
+    // No join of several with several: edges between lanes, then in line.
+    assert_int_equal(totals.fork_join_ns, 3000 + 900 + 2000 + 500 + 700 + 500);
+    // Two nodes and an empty one, and once more.
+    const uint32_t wide[] = {0, 0, 1, 1};
+    assert_int_equal(segue_replay_totals_of(durations_ns, wide, 4, &cost).fork_join_ns,
+                     3000 + 2000 + 6 * 950);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(schedules_a_diamond),
+        cmocka_unit_test(schedules_by_the_costs_of_edges),
+        cmocka_unit_test(schedules_random_graphs),
+        cmocka_unit_test(totals_of_other_lowerings),
         cmocka_unit_test(test_options_of_run),
         cmocka_unit_test(test_json_is_a_file_for_bench),
         cmocka_unit_test(test_choices_are_the_public_values),

@@ -43,6 +43,8 @@ json_is "$scratch/run.json" /command_buffers/0/nodes 3
 json_positive "$scratch/run.json" /command_buffers/0/recorded_bytes
 json_positive "$scratch/run.json" /total_ns/p50
 json_is "$scratch/run.json" /expectations 2
+json_positive "$scratch/run.json" /graph_cache/misses
+json_is "$scratch/run.json" /graph_cache/falls/update 0
 json_is "$scratch/run.json" /expectations/0/passed true
 
 # Outputs: safetensors begin with the length of their header, which is JSON.

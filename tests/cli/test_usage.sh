@@ -7,13 +7,13 @@ replay 0 --version
 out_has '^segue-replay [0-9]+\.[0-9]+\.[0-9]+$'
 replay 0 -V
 replay 0 --help
-for command in run check bench dump; do
+for command in run check bench dump report; do
     out_has "^  $command +[a-z]"
 done
 out_has 'Exit codes: 0 good, 1 verification failed, 2 usage, 3 invalid trace'
 replay 0 -h
 
-for command in run check bench dump; do
+for command in run check bench dump report; do
     replay 0 "$command" --help
     out_has "^Usage: segue-replay $command "
     out_has '--device URI'
@@ -36,6 +36,12 @@ out_has '--mode auto\|graph\|stream'
 replay 0 dump --help
 out_has '--stage segments\|dag\|graph'
 out_has '--format text\|json\|dot'
+replay 0 report --help
+out_has '--times auto\|measured\|modelled'
+for command in run check bench dump report; do
+    replay 0 "$command" --help
+    out_has '--order auto\|hazard\|barrier'
+done
 
 replay 2
 err_has 'no command given'
@@ -56,6 +62,11 @@ err_has 'dot needs --stage dag or graph'
 replay 2 run --validate=yes a
 err_has "'--validate' takes no argument"
 replay 2 check --mode graph a
+replay 2 check --order serial a
+err_has "'serial' is not one of auto\|hazard\|barrier"
+replay 2 report --times guessed a
+replay 2 report --stage dag a
+replay 2 bench --profile
 replay 2 $'\033[31mrun'
 err_has "'\?\[31mrun'"
 

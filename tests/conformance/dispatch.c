@@ -193,9 +193,15 @@ static void opaque_is_ordered_with_everything(void **state)
     segue_test_buffer_barrier(commands, SEGUE_ACCESS_MASK_TRANSFER_WRITE,
                               SEGUE_ACCESS_MASK_DISPATCH_READ, segue_test_whole(data));
     segue_test_dispatch_scale(test, commands, segue_test_whole(data), 32, 7, 0);
+    segue_test_barrier(commands);
+    CHECK_OK(segue_cmd_dispatch(commands, &dispatch));
+    segue_test_barrier(commands);
+    segue_test_dispatch_scale(test, commands, segue_test_whole(data), 32, 9, 2);
     segue_test_run(test, commands);
-    for (uint32_t i = 0; i < 32; ++i)
-        segue_test_expect_all(data, i, 1, ((segue_test_word(1, i) * 5 + 4) * 3 + 1) * 7);
+    for (uint32_t i = 0; i < 32; ++i) {
+        uint32_t word = ((segue_test_word(1, i) * 5 + 4) * 3 + 1) * 7;
+        segue_test_expect_all(data, i, 1, (word * 3 + 1) * 9 + 2);
+    }
 }
 
 static void no_parameters(void **state)
@@ -275,7 +281,7 @@ static void bad_shapes(void **state)
 
     struct segue_dispatch bad = good;
     bad.entry_point = SEGUE_TEST_KERNEL_COUNT;
-    expect_failure(test, &bad, SEGUE_OUT_OF_RANGE, "13");
+    expect_failure(test, &bad, SEGUE_OUT_OF_RANGE, "14");
     bad = good;
     bad.binding_count = 2;
     expect_failure(test, &bad, SEGUE_INVALID_ARGUMENT, "test_scale");

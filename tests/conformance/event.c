@@ -150,6 +150,18 @@ static void the_last_of_signal_and_reset_counts(void **state)
     CHECK_OK(segue_command_buffer_end(commands));
     CHECK_OK(submit(test->queue, commands));
     CHECK_OK(segue_queue_wait_idle(test->queue));
+
+    // Of two signals a wait takes the later one.
+    segue_buffer *data = segue_test_words(test, 4, 1);
+    commands = segue_test_begin(test);
+    CHECK_OK(segue_cmd_signal_event(commands, event));
+    segue_test_dispatch_slow(test, commands, segue_test_whole(data), 4, 2, 1);
+    CHECK_OK(segue_cmd_signal_event(commands, event));
+    CHECK_OK(segue_cmd_wait_event(commands, event));
+    segue_test_dispatch_scale(test, commands, segue_test_whole(data), 4, 3, 7);
+    segue_test_run(test, commands);
+    for (uint32_t i = 0; i < 4; ++i)
+        segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 3 + 7);
 }
 
 static void destroyed_while_recorded(void **state)

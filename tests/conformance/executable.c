@@ -169,7 +169,7 @@ static void bad_declarations(void **state)
         (struct segue_parameter){.kind = SEGUE_PARAMETER_BINDING, .access = (enum segue_access)4};
     expect_failure(test, &params, SEGUE_INVALID_ARGUMENT, "");
     entry.parameter_count = 0;
-    entry.flags = 4;
+    entry.flags = 1u << 31;
     expect_failure(test, &params, SEGUE_INVALID_ARGUMENT, "");
     entry.flags = 0;
     entry.name = NULL;

@@ -31,7 +31,9 @@ static void paths_of_commands(void **state)
     segue_buffer *buffer = segue_test_buffer(test, 16);
     segue_command_buffer *commands = segue_test_begin(test);
     CHECK_OK(segue_cmd_fill(commands, segue_test_ref(buffer, 0, 4), 0, 1));
-    CHECK_OK(segue_cmd_begin_group(commands, "a"));
+    char label[] = "a";
+    CHECK_OK(segue_cmd_begin_group(commands, label));
+    label[0] = 'X';
     CHECK_OK(segue_cmd_fill(commands, segue_test_ref(buffer, 4, 4), 0, 1));
     CHECK_OK(segue_cmd_begin_group(commands, "b"));
     CHECK_OK(segue_cmd_fill(commands, segue_test_ref(buffer, 8, 4), 0, 1));

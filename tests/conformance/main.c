@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// conformance AREA: runs one area on $SEGUE_TEST_DEVICE in $SEGUE_TEST_MODE, as the lists in
-// $SEGUE_TEST_LISTS (by default, beside this file) say. AREA may be "all".
+// conformance AREA[.CASE]: runs one area, or one case of it, on $SEGUE_TEST_DEVICE in
+// $SEGUE_TEST_MODE, as the lists in $SEGUE_TEST_LISTS (by default, beside this file) say. AREA may
+// be "all". conformance list: prints the names of all cases.
 #include "lists.h"
 
 #include <stdio.h>
@@ -40,10 +41,39 @@ static int run(const char *area_name, const struct segue_lists *lists)
     return result;
 }
 
+/** The area of "AREA.CASE"; only that case will run. False if there is none of that name. */
+static bool choose_case(char *name)
+{
+    char *point = strchr(name, '.');
+    if (point)
+        *point = '\0';
+    const struct segue_conformance_area *area = segue_conformance_find(name);
+    if (!area || !point)
+        return area != NULL;
+    cmocka_set_test_filter(point + 1);
+    for (size_t i = 0; i < area->test_count; ++i) {
+        if (strcmp(area->tests[i].name, point + 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int list(void)
+{
+    for (size_t a = 0; a < segue_conformance_area_count; ++a) {
+        const struct segue_conformance_area *area = segue_conformance_areas[a];
+        for (size_t i = 0; i < area->test_count; ++i)
+            printf("%s.%s\n", area->name, area->tests[i].name);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc != 2 || (strcmp(argv[1], "all") != 0 && !segue_conformance_find(argv[1]))) {
-        fprintf(stderr, "usage: conformance AREA|all\nareas:");
+    if (argc == 2 && strcmp(argv[1], "list") == 0)
+        return list();
+    if (argc != 2 || (strcmp(argv[1], "all") != 0 && !choose_case(argv[1]))) {
+        fprintf(stderr, "usage: conformance AREA[.CASE]|all|list\nareas:");
         for (size_t i = 0; i < segue_conformance_area_count; ++i)
             fprintf(stderr, " %s", segue_conformance_areas[i]->name);
         fprintf(stderr, "\n");

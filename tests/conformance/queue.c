@@ -47,12 +47,12 @@ static void in_order_within_a_submission(void **state)
     segue_command_buffer *a = record_scale(test, data, 8, 2, 1);
     segue_command_buffer *b = record_scale(test, data, 8, 3, 7);
     const struct segue_execution executions[] = {
-        {.command_buffer = a}, {.command_buffer = b}, {.command_buffer = a}};
+        {.command_buffer = a}, {.command_buffer = b}, {.command_buffer = b}};
     const struct segue_submission submission = {.executions = executions, .execution_count = 3};
     CHECK_OK(segue_queue_submit(test->queue, &submission));
     CHECK_OK(segue_queue_wait_idle(test->queue));
     for (uint32_t i = 0; i < 8; ++i)
-        segue_test_expect_all(data, i, 1, ((segue_test_word(1, i) * 2 + 1) * 3 + 7) * 2 + 1);
+        segue_test_expect_all(data, i, 1, ((segue_test_word(1, i) * 2 + 1) * 3 + 7) * 3 + 7);
 }
 
 static void in_order_within_a_queue(void **state)
@@ -222,6 +222,10 @@ static void bad_submissions(void **state)
     CHECK_ERROR(segue_queue_submit(test->queue, &submission), SEGUE_INVALID_ARGUMENT, "");
     CHECK_ERROR(submit(test->queue, NULL, none, (struct segue_semaphore_value){semaphore, 4}),
                 SEGUE_INVALID_ARGUMENT, "4");
+    // What is refused promises nothing.
+    const struct segue_semaphore_value twice[] = {{semaphore, 9}, {semaphore, 9}};
+    const struct segue_submission refused = {.signals = twice, .signal_count = 2};
+    CHECK_ERROR(segue_queue_submit(test->queue, &refused), SEGUE_INVALID_ARGUMENT, "9");
     CHECK_OK(submit(test->queue, NULL, none, (struct segue_semaphore_value){semaphore, 6}));
     CHECK_ERROR(submit(test->queue, NULL, none, (struct segue_semaphore_value){semaphore, 6}),
                 SEGUE_INVALID_ARGUMENT, "6");
@@ -293,15 +297,17 @@ static void waits_for_itself(void **state)
 static void many_executions(void **state)
 {
     struct segue_test *test = *state;
-    enum { COUNT = 100 };
+    // Not the same backwards.
+    enum { COUNT = 101 };
     segue_buffer *data = segue_test_words(test, 8, 1);
-    segue_command_buffer *a = record_scale(test, data, 8, 2, 1);
+    // Odd factors: no execution's mark is shifted out by those after it.
+    segue_command_buffer *a = record_scale(test, data, 8, 5, 1);
     segue_command_buffer *b = record_scale(test, data, 8, 3, 7);
     struct segue_execution executions[COUNT] = {{0}};
     uint32_t expected = segue_test_word(1, 0);
     for (uint32_t i = 0; i < COUNT; ++i) {
         executions[i].command_buffer = i % 3 ? a : b;
-        expected = i % 3 ? expected * 2 + 1 : expected * 3 + 7;
+        expected = i % 3 ? expected * 5 + 1 : expected * 3 + 7;
     }
     const struct segue_submission submission = {.executions = executions, .execution_count = COUNT};
     CHECK_OK(segue_queue_submit(test->queue, &submission));

@@ -73,17 +73,27 @@ static void reset_in_flight(void **state)
 {
     struct segue_test *test = *state;
     segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_semaphore *start = segue_test_semaphore(test, 0);
+    // Kept by what is recorded, and then by what is submitted.
+    segue_buffer *other = segue_test_words(test, 8, 2);
     segue_command_buffer *commands = segue_test_begin(test);
     scale(test, commands, data, 2, 1);
+    scale(test, commands, other, 2, 1);
     CHECK_OK(segue_command_buffer_end(commands));
-    segue_test_submit(test, commands);
+    segue_test_destroy(test, other);
+    const struct segue_semaphore_value wait = {start, 1};
+    const struct segue_execution execution = {.command_buffer = commands};
+    const struct segue_submission submission = {
+        .waits = &wait, .wait_count = 1, .executions = &execution, .execution_count = 1};
+    CHECK_OK(segue_queue_submit(test->queue, &submission));
     CHECK_OK(segue_command_buffer_reset(commands));
     CHECK_OK(segue_command_buffer_begin(commands));
     scale(test, commands, data, 3, 7);
     CHECK_OK(segue_command_buffer_end(commands));
     segue_test_submit(test, commands);
     segue_test_destroy(test, commands);
-    segue_test_wait(test, test->done_value);
+    CHECK_OK(segue_semaphore_signal(start, 1));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
     for (uint32_t i = 0; i < 8; ++i)
         segue_test_expect_all(data, i, 1, (segue_test_word(1, i) * 2 + 1) * 3 + 7);
 }
@@ -298,6 +308,59 @@ static void recorded_longer_and_shorter(void **state)
     }
 }
 
+/** Records again what was recorded, with one thing after another different: constants, ranges,
+ * inline data, patterns, lengths. Each launch does what was recorded last. */
+static void recorded_again_with_differences(void **state)
+{
+    struct segue_test *test = *state;
+    enum { ROUNDS = 7, PART = 64, LARGE = 20000 };
+    segue_buffer *data = segue_test_words(test, 2 * PART, 1);
+    segue_buffer *inline_data = segue_test_zeros(test, PART);
+    segue_buffer *large = segue_test_zeros(test, 2 * LARGE);
+    segue_buffer *host = segue_test_buffer_of(
+        test,
+        &(struct segue_buffer_params){.size_bytes = 4 * PART, .memory = SEGUE_MEMORY_HOST_VISIBLE});
+    segue_command_buffer *commands = segue_test_begin(test);
+    uint32_t expected[2 * PART];
+    for (uint32_t i = 0; i < 2 * PART; ++i)
+        expected[i] = segue_test_word(1, i);
+    for (uint32_t round = 0; round < ROUNDS; ++round) {
+        const uint32_t factor = 3 + (round >= 1);
+        const uint32_t first = round >= 2 ? PART : 0;
+        const uint32_t seed = round >= 3;
+        const uint32_t pattern = 5 + (round >= 4);
+        const uint32_t length = round >= 5 ? LARGE - 8 : LARGE;
+        const uint32_t source = round >= 6 ? PART : 0;
+        uint32_t words[PART];
+        for (uint32_t i = 0; i < PART; ++i)
+            words[i] = segue_test_word(seed + 10, i);
+        if (round != 0) {
+            CHECK_OK(segue_command_buffer_reset(commands));
+            CHECK_OK(segue_command_buffer_begin(commands));
+        }
+        segue_test_dispatch_scale(test, commands, segue_test_ref(data, first * 4, PART * 4), PART,
+                                  factor, 7);
+        CHECK_OK(segue_cmd_update(commands, segue_test_whole(inline_data), words));
+        CHECK_OK(segue_cmd_fill(commands, segue_test_ref(large, 0, length * 4), pattern, 4));
+        segue_test_barrier(commands);
+        CHECK_OK(segue_cmd_copy(commands, segue_test_ref(data, source * 4, PART * 4),
+                                segue_test_whole(host)));
+        CHECK_OK(segue_cmd_copy(commands, segue_test_ref(large, 0, length * 4),
+                                segue_test_ref(large, LARGE * 4, length * 4)));
+        segue_test_run(test, commands);
+        for (uint32_t i = first; i < first + PART; ++i)
+            expected[i] = expected[i] * factor + 7;
+        segue_test_expect(data, 0, expected, 2 * PART);
+        segue_test_expect(inline_data, 0, words, PART);
+        segue_test_expect(host, 0, expected + source, PART);
+        segue_test_expect_all(large, 0, length, pattern);
+        segue_test_expect_all(large, LARGE, length, pattern);
+    }
+    // What the shorter fill left out, the last time that it was longer wrote.
+    segue_test_expect_all(large, LARGE - 8, 8, 6);
+    segue_test_expect_all(large, 2 * LARGE - 8, 8, 6);
+}
+
 static const struct CMUnitTest tests[] = {
     segue_test_case(many_launches),
     segue_test_case(two_in_flight_on_two_queues),
@@ -313,6 +376,7 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(many_short_lives),
     segue_test_case(two_in_flight_on_one_queue),
     segue_test_case(recorded_longer_and_shorter),
+    segue_test_case(recorded_again_with_differences),
 };
 
 const struct segue_conformance_area segue_conformance_reuse = {"reuse", tests,

@@ -53,12 +53,21 @@ static void buffers_of_a_table_stay_alive(void **state)
     struct segue_test *test = *state;
     segue_buffer *source = segue_test_words(test, 16, 1);
     segue_buffer *data = segue_test_words(test, 16, 2);
+    segue_semaphore *start = segue_test_semaphore(test, 0);
+    segue_semaphore *done = segue_test_semaphore(test, 0);
     segue_command_buffer *commands = record_mix(test, 16);
     const struct segue_buffer_ref table[] = {segue_test_whole(source), segue_test_whole(data)};
-    uint64_t value = segue_test_submit_with(test, commands, table, 2);
+    const struct segue_semaphore_value wait = {start, 1};
+    const struct segue_semaphore_value signal = {done, 1};
+    const struct segue_execution execution = {commands, table, 2};
+    const struct segue_submission submission = {&wait, 1, &execution, 1, &signal, 1};
+    CHECK_OK(segue_queue_submit(test->queue, &submission));
+    // Nothing has run yet; what is created now would get the memory if it were free.
     segue_test_destroy(test, source);
     segue_test_destroy(test, commands);
-    segue_test_wait(test, value);
+    (void)segue_test_words(test, 16, 3);
+    CHECK_OK(segue_semaphore_signal(start, 1));
+    CHECK_OK(segue_semaphore_wait(done, 1, SEGUE_TIMEOUT_INFINITE));
     for (uint32_t i = 0; i < 16; ++i)
         segue_test_expect_all(data, i, 1, segue_test_word(2, i) * 31 + segue_test_word(1, i));
 }
@@ -137,6 +146,44 @@ static void aliased_slots_are_checked(void **state)
     segue_test_expect_all(data, 4, 4, 2);
 }
 
+/** x * 3 + addend on a range, slowly. */
+static void scale(struct segue_test *test, segue_command_buffer *commands,
+                  struct segue_buffer_ref data, uint32_t addend)
+{
+    segue_test_dispatch_slow(test, commands, data, 4, 3, addend);
+}
+
+static void slots_may_stand_for_anything(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    segue_buffer *others = segue_test_words(test, 8, 2);
+    segue_command_buffer *commands = segue_test_begin_with(test, 2, 0);
+    // With one table these are five steps on one range, with another two and three.
+    for (uint32_t step = 0; step < 5; ++step) {
+        scale(test, commands,
+              step == 2 ? segue_test_ref(data, 0, 16) : segue_test_slot(step % 2, 0, 16), step);
+        segue_test_barrier(commands);
+    }
+    CHECK_OK(segue_command_buffer_end(commands));
+    uint32_t expected[3] = {segue_test_word(1, 0), segue_test_word(2, 0), segue_test_word(2, 4)};
+    struct segue_buffer_ref table[] = {segue_test_ref(data, 0, 16), segue_test_ref(data, 0, 16)};
+    segue_test_wait(test, segue_test_submit_with(test, commands, table, 2));
+    for (uint32_t step = 0; step < 5; ++step)
+        expected[0] = expected[0] * 3 + step;
+    segue_test_expect_all(data, 0, 1, expected[0]);
+
+    table[0] = segue_test_ref(others, 0, 16);
+    table[1] = segue_test_ref(others, 16, 16);
+    segue_test_wait(test, segue_test_submit_with(test, commands, table, 2));
+    expected[0] = expected[0] * 3 + 2;
+    expected[1] = expected[1] * 3 * 3 + 4;
+    expected[2] = (expected[2] * 3 + 1) * 3 + 3;
+    segue_test_expect_all(data, 0, 1, expected[0]);
+    segue_test_expect_all(others, 0, 1, expected[1]);
+    segue_test_expect_all(others, 4, 1, expected[2]);
+}
+
 static void a_table_for_no_slots(void **state)
 {
     struct segue_test *test = *state;
@@ -195,6 +242,7 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(all_commands),
     segue_test_case(bad_tables),
     segue_test_case(aliased_slots_are_checked),
+    segue_test_case(slots_may_stand_for_anything),
     segue_test_case(a_table_for_no_slots),
     segue_test_case(more_tables_than_are_kept),
     segue_test_case(views_in_a_table),

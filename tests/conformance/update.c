@@ -84,9 +84,16 @@ static void same_data_every_time(void **state)
     segue_test_barrier(commands);
     segue_test_dispatch_scale(test, commands, segue_test_whole(buffer), 1, 3, 1);
     CHECK_OK(segue_command_buffer_end(commands));
-    for (int i = 0; i < 3; ++i)
+    for (uint32_t i = 0; i < 3; ++i) {
+        // Another update, of the same size and still there, has other data elsewhere.
+        segue_buffer *elsewhere = segue_test_zeros(test, 1);
+        segue_command_buffer *other = segue_test_begin(test);
+        CHECK_OK(segue_cmd_update(other, segue_test_ref(elsewhere, 0, 4), &i));
+        segue_test_run(test, other);
         segue_test_wait(test, segue_test_submit(test, commands));
-    segue_test_expect_all(buffer, 0, 1, 16);
+        segue_test_expect_all(buffer, 0, 1, 16);
+        segue_test_expect_all(elsewhere, 0, 1, i);
+    }
 }
 
 static void nothing_for_length_zero(void **state)
@@ -164,6 +171,27 @@ static void many_and_large(void **state)
     }
 }
 
+static void recorded_again_with_other_data(void **state)
+{
+    struct segue_test *test = *state;
+    enum { COUNT = 8 };
+    segue_buffer *buffer = segue_test_zeros(test, 2 * COUNT);
+    segue_command_buffer *commands = segue_test_begin(test);
+    // The first half is the same each time.
+    for (uint32_t round = 0; round < 4; ++round) {
+        uint32_t words[2 * COUNT];
+        for (uint32_t i = 0; i < 2 * COUNT; ++i)
+            words[i] = segue_test_word(i < COUNT ? 1 : 2 + round, i);
+        for (uint32_t half = 0; half < 2; ++half)
+            CHECK_OK(segue_cmd_update(commands, segue_test_ref(buffer, half * COUNT * 4, COUNT * 4),
+                                      words + half * COUNT));
+        segue_test_run(test, commands);
+        segue_test_expect(buffer, 0, words, 2 * COUNT);
+        CHECK_OK(segue_command_buffer_reset(commands));
+        CHECK_OK(segue_command_buffer_begin(commands));
+    }
+}
+
 static const struct CMUnitTest tests[] = {
     segue_test_case(data_is_captured),
     segue_test_case(every_size_and_alignment),
@@ -174,6 +202,7 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(bad_arguments),
     segue_test_case(later_updates_win),
     segue_test_case(many_and_large),
+    segue_test_case(recorded_again_with_other_data),
 };
 
 const struct segue_conformance_area segue_conformance_update = {"update", tests,

@@ -158,11 +158,16 @@ static segue_status live(struct life *life, enum segue_execution_mode mode)
 {
     struct segue_queue_timing timing;
     struct segue_graph_view view;
+    struct segue_graph_conflict conflict;
+    uint32_t conflict_count;
     segue_status status = begin(life, mode, 0, &life->commands);
     if (status == SEGUE_OK)
         status = record_all(life, life->commands);
     if (status == SEGUE_OK)
         status = segue_command_buffer_get_graph(life->commands, SEGUE_GRAPH_STAGE_DAG, &view);
+    for (uint32_t i = 0; status == SEGUE_OK && i < view.edge_count; i++)
+        status =
+            segue_command_buffer_explain_edge(life->commands, i, &conflict, 1, &conflict_count);
     if (status == SEGUE_OK && mode == SEGUE_EXECUTION_GRAPH)
         status = segue_command_buffer_get_graph(life->commands, SEGUE_GRAPH_STAGE_GRAPH, &view);
     if (status == SEGUE_OK)

@@ -2,7 +2,8 @@
 // fault KIND|all lives|AREA: fails driver calls, driver allocations or host allocations of each
 // scenario, one at a time, once and for ever. Each time the scenario must report it, leave nothing
 // behind, and succeed when tried again. SEGUE_TEST_FAULTS=all takes every fault of long scenarios,
-// too; otherwise these are taken at even distances.
+// too; otherwise these are taken at even distances, and SEGUE_TEST_FAULTS=8 takes about 8 of each
+// scenario instead of the usual 32.
 #include "faulty_memory.h"
 #include "scenario.h"
 
@@ -22,7 +23,8 @@ enum kind { DRIVER_CALLS, DRIVER_ALLOCATIONS, HOST_ALLOCATIONS, KIND_COUNT };
 static const char *const kind_names[KIND_COUNT] = {"driver_calls", "driver_allocations",
                                                    "host_allocations"};
 
-/** Faults of a scenario that has more are taken at even distances: about this many... */
+/** Faults of a scenario that has more are taken at even distances: about this many, unless the
+ *  environment says otherwise... */
 enum { MANY = 32 };
 /** ... and fewer of a scenario with more than this many calls, so that all cost about the same. */
 enum { LONG = 1000 };
@@ -55,6 +57,8 @@ static struct {
     struct segue_allocator allocator;
     struct scenario_run run;
     bool every_fault;
+    /** Faults of a long scenario, otherwise. */
+    uint64_t many;
     /** The driver's log of its calls, in memory. */
     int log_file;
     char log_path[64];
@@ -302,9 +306,10 @@ static bool run_point(const struct scenario *scenario, struct point point)
 /** How far apart the faults of a scenario with `count` of them are, and `calls` calls in all. */
 static uint64_t stride_of(uint64_t count, uint64_t calls)
 {
-    uint64_t points = calls > LONG ? MANY * (uint64_t)LONG / calls : MANY;
-    if (points < 4)
-        points = 4;
+    uint64_t points = calls > LONG ? loop.many * LONG / calls : loop.many;
+    uint64_t least = loop.many / 8 ? loop.many / 8 : 1;
+    if (points < least)
+        points = least;
     return loop.every_fault || count <= points ? 1 : (count + points - 1) / points;
 }
 
@@ -348,8 +353,8 @@ static void run_apart(const struct scenario *scenario, enum kind kind)
     pid_t child = fork();
     if (child == 0) {
         run_scenario(scenario, kind);
-        fflush(stdout);
-        _exit(0);
+        // Not _exit, which would lose the counts of a build with coverage.
+        exit(0);
     }
     int status = 0;
     if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
@@ -390,6 +395,7 @@ static int run_with(segue_device *keeper, const char *what, enum kind first, enu
 {
     const char *faults = getenv("SEGUE_TEST_FAULTS");
     loop.every_fault = faults && strcmp(faults, "all") == 0;
+    loop.many = segue_test_environment_number("SEGUE_TEST_FAULTS", MANY);
     loop.soft = segue_device_get_soft_api(keeper);
     loop.allocator = segue_test_faulty_allocator(&loop.memory);
     loop.run = (struct scenario_run){.params = {.allocator = &loop.allocator,

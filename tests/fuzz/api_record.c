@@ -143,10 +143,11 @@ static uint64_t choose_address(struct api_world *world, uint32_t *out_count)
 /** Blocks that the kernel may have so that it stays in its bindings. */
 static uint32_t choose_grid(struct api_world *world, uint32_t kernel, uint64_t words)
 {
-    uint32_t needed_words = kernel == SEGUE_TEST_STRUCT  ? 32
-                            : kernel == SEGUE_TEST_LARGE ? 1000
-                            : kernel == SEGUE_TEST_SHAPE ? 6
-                                                         : 0;
+    uint32_t needed_words = kernel == SEGUE_TEST_STRUCT      ? 32
+                            : kernel == SEGUE_TEST_LARGE     ? 1000
+                            : kernel == SEGUE_TEST_SHAPE     ? 6
+                            : kernel == SEGUE_TEST_DEPENDENT ? 2
+                                                             : 0;
     uint32_t grid = 1 + fuzz_u8(&world->input) % 4;
     if (kernel == SEGUE_TEST_CLUSTER)
         grid *= 2;
@@ -195,6 +196,7 @@ static uint32_t fill_constants(struct api_world *world, uint32_t kernel, bool wi
     case SEGUE_TEST_LARGE:
         return 4000;
     case SEGUE_TEST_SHARED:
+    case SEGUE_TEST_DEPENDENT:
         return put(arguments, 0, &count, 4);
     default:
         return 0;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Headers of safetensors files. Input: 8 bytes, the size of the data behind the header; the rest is
-// the header. The same input is then read as a whole file, too.
+// the header. The same input is then read as a whole file, too, and, where the data is small, as a
+// file with that header and that much data.
 #include "fuzz.h"
 #include "json_mutate.h"
 
 #include "trace/safetensors.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/** Most data of a file that is made of a header. */
+enum { MAX_DATA_BYTES = 4096 };
 
 /** What the format promises of every list that the reader accepts. */
 static void check_list(const struct segue_tensor_list *list, uint64_t begin, uint64_t end)
@@ -67,10 +72,28 @@ static void read_file(const uint8_t *data, size_t size)
     segue_pool_free(&pool);
 }
 
+/** The file of a header that the input holds, and of as much data as it says. */
+static void read_made_file(const uint8_t *data, size_t size)
+{
+    uint64_t data_bytes = 0;
+    uint64_t header_bytes = size - 8;
+    memcpy(&data_bytes, data, sizeof(data_bytes));
+    if (data_bytes > MAX_DATA_BYTES)
+        return;
+    uint8_t *file = calloc(1, size + data_bytes);
+    FUZZ_CHECK(file != NULL, "no memory");
+    memcpy(file, &header_bytes, sizeof(header_bytes));
+    memcpy(file + 8, data + 8, header_bytes);
+    read_file(file, size + data_bytes);
+    free(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size >= 8)
+    if (size >= 8) {
         parse_header(data, size);
+        read_made_file(data, size);
+    }
     read_file(data, size);
     return 0;
 }

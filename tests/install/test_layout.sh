@@ -28,11 +28,11 @@ for header in cuda/*.h; do
   # Of the same name in hal/: there it is hal's own.
   [ -f "hal/$name" ] || forbid "$(echo "$name" | sed 's/\./\\./')" hal samples
 done
-# Samples and the trace library use the public headers only.
+# Samples, the trace and the prepack library use the public headers only.
 for header in hal/*.h; do
   name=$(basename "$header")
   [ ! -f "hal/trace/$name" ] || continue
-  for folder in hal/trace samples/*/; do
+  for folder in hal/trace hal/prepack samples/*/; do
     [ ! -f "$folder/$name" ] || continue
     forbid "$(echo "$name" | sed 's/\./\\./')" "$folder"
   done

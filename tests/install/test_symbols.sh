@@ -45,8 +45,9 @@ ld-linux-aarch64.so.1 $* " in
 
 check libsegue
 check libsegue_trace "libsegue.so.$abi" libjansson.so.4 libxxhash.so.0
+check libsegue_prepack "libsegue.so.$abi" libxxhash.so.0
 check libsegue_soft
-for name in libsegue libsegue_kernels libsegue_trace; do
+for name in libsegue libsegue_kernels libsegue_prepack libsegue_trace; do
   archive=$BUILD_DIR/lib/$name.a
   found=$("$NM" -g --defined-only "$archive" | sed -n 's/^[0-9a-f]* [A-Z] //p' |
     grep -v '^segue_' || true)

@@ -78,6 +78,16 @@ use_by_pkg_config() {
   for module in segue segue_kernels segue_trace; do
     [ "$(pkg-config --modversion $module)" = "$VERSION" ]
   done
+  # Each by itself brings the core.
+  for file in "$PKG_CONFIG_PATH"/*.pc; do
+    case " $(pkg-config --libs "$(basename "$file" .pc)") " in
+      *" -lsegue "*) ;;
+      *)
+        echo "$file does not require segue"
+        exit 1
+        ;;
+    esac
+  done
   mkdir "$work/pc" "$work/pc_static" "$work/archives"
   # shellcheck disable=SC2046
   run_logged "$CC" "$here/consumer/main.c" -o "$work/pc/consumer" \

@@ -147,7 +147,7 @@ static segue_status entry_flags_are_known(struct segue_test *test, bool wrong)
 {
     struct declaration declaration;
     declare(&declaration, SEGUE_TEST_NOTHING);
-    declaration.entry.flags = wrong ? 4 : SEGUE_ENTRY_OPAQUE;
+    declaration.entry.flags = wrong ? 8 : SEGUE_ENTRY_OPAQUE | SEGUE_ENTRY_GRID_DEPENDENCY;
     return create(test, &declaration.params);
 }
 
@@ -320,7 +320,7 @@ static const struct pair pairs[] = {
     PAIR(entry_points_are_at_most_4096, INVALID_ARGUMENT, "4097 entry points|1 to 4096"),
     PAIR(entry_points_are_an_array, INVALID_ARGUMENT, "1 entry points at NULL"),
     PAIR(entry_points_have_a_name, INVALID_ARGUMENT, "\"kernels\": entry point 0 has no name"),
-    PAIR(entry_flags_are_known, INVALID_ARGUMENT, "\"test_nothing\"|flags 0x4|segue_entry_flags"),
+    PAIR(entry_flags_are_known, INVALID_ARGUMENT, "\"test_nothing\"|flags 0x8|segue_entry_flags"),
     PAIR(block_is_declared_whole, INVALID_ARGUMENT, "block_size is 64 x 0 x 1|all three or none"),
     PAIR(block_has_at_most_1024_threads, INVALID_ARGUMENT,
          "\"test_nothing\"|block_size 1025 x 1 x 1|1024 threads"),

@@ -53,6 +53,7 @@ extern const struct pair_area pairs_hazard;
 extern const struct pair_area pairs_inspect;
 extern const struct pair_area pairs_queue;
 extern const struct pair_area pairs_range;
+extern const struct pair_area pairs_seal;
 extern const struct pair_area pairs_semaphore;
 extern const struct pair_area pairs_submit;
 extern const struct pair_area pairs_sync;

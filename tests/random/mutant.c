@@ -12,6 +12,7 @@ const char *mutant_name(enum mutant_kind kind)
         [MUTANT_DROP_JOIN_EDGE] = "an edge of a join left out",
         [MUTANT_DROP_ALL_EDGES] = "all edges into a node left out",
         [MUTANT_REDIRECT_EDGE] = "an edge from another node",
+        [MUTANT_EARLY_EDGE] = "a programmatic edge",
         [MUTANT_EXCHANGE] = "two commands in each other's place",
         [MUTANT_MOVE] = "a command issued too early",
         [MUTANT_DROP_COMMAND] = "a command left out",
@@ -152,6 +153,8 @@ static void make_plan(const struct mutant *mutant, struct segue_plan *plan)
 {
     static struct segue_plan_node nodes[MUTANT_MAX_NODES];
     static uint32_t dependencies[MUTANT_MAX_NODES * MUTANT_MAX_NODES / 2];
+    static uint8_t types[MUTANT_MAX_NODES * MUTANT_MAX_NODES / 2];
+    bool early = mutant->kind == MUTANT_EARLY_EDGE && !mutant->rule;
     plan->nodes = nodes;
     plan->node_count = mutant->node_count;
     plan->dependencies = dependencies;
@@ -162,12 +165,18 @@ static void make_plan(const struct mutant *mutant, struct segue_plan *plan)
             .first_dependency = (uint32_t)plan->dependency_count,
         };
         for (uint32_t on = 0; on < i; ++on) {
-            if (mutant_depends(mutant, i, on))
-                dependencies[plan->dependency_count++] = on;
+            bool is_early = early && i == mutant->early_node && on == mutant->early_on;
+            if (!is_early && !mutant_depends(mutant, i, on))
+                continue;
+            types[plan->dependency_count] =
+                is_early ? SEGUE_GRAPH_EDGE_PROGRAMMATIC : SEGUE_GRAPH_EDGE_FULL;
+            dependencies[plan->dependency_count++] = on;
         }
         nodes[i].dependency_count = (uint32_t)plan->dependency_count - nodes[i].first_dependency;
     }
     plan->edge_count = plan->dependency_count;
+    // No kernel of a program waits by itself, so every other edge is a full one.
+    plan->dependency_types = early ? types : NULL;
 }
 
 static struct mutant *current;
@@ -213,6 +222,10 @@ segue_status mutant_open_backend(const struct segue_backend_open_params *params,
     real_ops = (*out_backend)->ops;
     ops = *real_ops;
     ops.program_create = create_program;
+    // A wrong graph must not be found again, and a right one not in its place.
+    ops.program_reuse = NULL;
+    ops.program_plan = NULL;
+    real_ops->set_cache_budget(*out_backend, (struct segue_cache_budget){0});
     (*out_backend)->ops = &ops;
     return SEGUE_OK;
 }

@@ -26,6 +26,8 @@ enum mutant_kind {
     MUTANT_DROP_ALL_EDGES,
     /** A node waits for another one than it should. */
     MUTANT_REDIRECT_EDGE,
+    /** An edge between kernels lets the later one start early, though it does not wait by itself. */
+    MUTANT_EARLY_EDGE,
     /** Two commands take each other's place. */
     MUTANT_EXCHANGE,
     /** Stream mode: a command is issued earlier. */
@@ -70,6 +72,9 @@ struct mutant {
     enum segue_execution_mode mode;
     struct mutant_node nodes[MUTANT_MAX_NODES];
     uint32_t node_count;
+    /** MUTANT_EARLY_EDGE: of the edge, which is none of the node's dependencies any more. */
+    uint32_t early_node;
+    uint32_t early_on;
     struct segue_range slots[PROGRAM_MAX_SLOTS];
     /** The program had a place for it. */
     bool planted;

@@ -35,6 +35,23 @@ static bool redirect(struct mutant *mutant)
     return true;
 }
 
+/** The edge goes for all that must be in order, but the driver gets it. */
+static bool start_early(struct mutant *mutant)
+{
+    uint32_t node = 0, on = 0;
+    if (!pick_edge(mutant, false, &node, &on))
+        return false;
+    const struct segue_segment *segment = mutant->nodes[node].segment;
+    const struct segue_segment *before = mutant->nodes[on].segment;
+    if (!segment || segment->kind != SEGUE_COMMAND_DISPATCH || !before ||
+        before->kind != SEGUE_COMMAND_DISPATCH)
+        return false;
+    mutant_set_dependency(mutant, node, on, false);
+    mutant->early_node = node;
+    mutant->early_on = on;
+    return true;
+}
+
 static bool drop_all_edges(struct mutant *mutant)
 {
     uint32_t node = 0, on = 0;
@@ -157,6 +174,8 @@ bool mutant_plant_order(struct mutant *mutant)
         return drop_all_edges(mutant);
     case MUTANT_REDIRECT_EDGE:
         return redirect(mutant);
+    case MUTANT_EARLY_EDGE:
+        return start_early(mutant);
     case MUTANT_EXCHANGE:
         return exchange_some(mutant);
     case MUTANT_MOVE:

@@ -72,6 +72,13 @@ static segue_status name_range(struct play *play, const struct program *program,
     return SEGUE_OK;
 }
 
+/** A hint of any size, or none: hints change the shape of a graph, and may not change a result. */
+static uint32_t choose_duration_ns(const struct program_op *op)
+{
+    static const uint32_t durations_ns[] = {0, 0, 1, 800, 3000, 20000, 1000000};
+    return durations_ns[(op->a / 2 + op->b) % (sizeof(durations_ns) / sizeof(durations_ns[0]))];
+}
+
 static segue_status record_dispatch(struct play *play, segue_command_buffer *commands,
                                     const struct program_op *op,
                                     const struct segue_buffer_ref *refs)
@@ -83,6 +90,7 @@ static segue_status record_dispatch(struct play *play, segue_command_buffer *com
         .bindings = refs,
         .binding_count = program_range_count(op),
         .constants = constants,
+        .duration_ns = choose_duration_ns(op),
     };
     switch (op->kind) {
     case OP_ADD:
@@ -173,6 +181,26 @@ static segue_status record_ops(struct play *play, const struct program *program,
     return status;
 }
 
+static bool has_distinct_slots(const struct program *program)
+{
+    for (uint32_t a = 0; a < program->slot_count; ++a) {
+        for (uint32_t b = 0; b < a; ++b) {
+            if (program_ranges_overlap(&program->slots[a].window, &program->slots[b].window))
+                return false;
+        }
+    }
+    return program->slot_count != 0;
+}
+
+/** Some programs keep the order of every barrier, and some promise that their slots differ. */
+static uint32_t choose_flags(const struct program *program)
+{
+    uint32_t flags = program->seed % 8 == 3 ? SEGUE_COMMAND_BUFFER_BARRIER_ORDER : 0;
+    if (program->seed % 2 == 0 && has_distinct_slots(program))
+        flags |= SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT;
+    return flags;
+}
+
 static segue_status begin(struct play *play, const struct program *program,
                           const struct play_configuration *configuration, const char *label,
                           segue_command_buffer **out_commands)
@@ -180,6 +208,7 @@ static segue_status begin(struct play *play, const struct program *program,
     const struct segue_command_buffer_params params = {
         .mode = configuration->mode,
         .order_seed = configuration->order_seed,
+        .flags = choose_flags(program),
         .slot_count = program->slot_count,
         .label = label,
     };

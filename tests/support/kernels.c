@@ -194,7 +194,7 @@ static bool cluster_run(const struct segue_reference_launch *launch,
     if (!out)
         return false;
     for (uint32_t i = 0; i < launch->grid[0]; ++i)
-        out[i] = i % 2 + 100;
+        out[i] = (launch->cluster[0] ? i % launch->cluster[0] : 0) + 100;
     return true;
 }
 
@@ -209,7 +209,7 @@ static bool cooperative_run(const struct segue_reference_launch *launch,
 {
     uint32_t *counter = words_of(launch, translate, 0, 1);
     uint32_t *out = words_of(launch, translate, 1, launch->grid[0]);
-    if (!counter || !out)
+    if (!counter || !out || !launch->cooperative)
         return false;
     *counter += launch->grid[0];
     for (uint32_t i = 0; i < launch->grid[0]; ++i)
@@ -256,6 +256,26 @@ static void shape_ranges(const struct segue_reference_launch *launch,
     add_words(launch, ranges, 0, 6, false, true);
 }
 
+static bool dependent_run(const struct segue_reference_launch *launch,
+                          segue_reference_translate translate)
+{
+    uint32_t count = load_u32(launch, 2);
+    const uint32_t *table = words_of(launch, translate, 0, 2);
+    uint32_t *data = words_of(launch, translate, 1, count);
+    if (!table || !data)
+        return false;
+    for (uint32_t i = 0; i < count; ++i)
+        data[i] = data[i] * table[0] + table[1];
+    return true;
+}
+
+static void dependent_ranges(const struct segue_reference_launch *launch,
+                             struct segue_reference_ranges *ranges)
+{
+    add_words(launch, ranges, 0, 2, true, false);
+    add_words(launch, ranges, 1, load_u32(launch, 2), true, true);
+}
+
 #define BINDING(mode)                                                       \
     {                                                                       \
         .kind = SEGUE_PARAMETER_BINDING, .access = (mode), .align_bytes = 4 \
@@ -288,6 +308,8 @@ static const struct segue_parameter cooperative_parameters[] = {BINDING(SEGUE_AC
                                                                 BINDING(SEGUE_ACCESS_WRITE)};
 static const struct segue_parameter opaque_parameters[] = {CONSTANT(8), CONSTANT(4), CONSTANT(4),
                                                            CONSTANT(4)};
+static const struct segue_parameter dependent_parameters[] = {
+    BINDING(SEGUE_ACCESS_CONSTANT), BINDING(SEGUE_ACCESS_READ_WRITE), CONSTANT(4)};
 
 #undef BINDING
 #undef CONSTANT
@@ -317,6 +339,8 @@ const struct segue_entry_point segue_test_entries[SEGUE_TEST_KERNEL_COUNT] = {
         ENTRY("test_opaque", opaque_parameters, BLOCK, .flags = SEGUE_ENTRY_OPAQUE),
     [SEGUE_TEST_NOTHING] = {.name = "test_nothing", BLOCK},
     [SEGUE_TEST_SHAPE] = ENTRY("test_shape", write_parameters, .flags = 0),
+    [SEGUE_TEST_DEPENDENT] =
+        ENTRY("test_dependent", dependent_parameters, BLOCK, .flags = SEGUE_ENTRY_GRID_DEPENDENCY),
 };
 
 #undef ENTRY
@@ -343,6 +367,7 @@ const struct segue_reference_kernel segue_test_references[SEGUE_TEST_KERNEL_COUN
     [SEGUE_TEST_OPAQUE] = REFERENCE("test_opaque", scale, 8, 4, 4, 4),
     [SEGUE_TEST_NOTHING] = {.name = "test_nothing", .run = nothing_run, .ranges = nothing_ranges},
     [SEGUE_TEST_SHAPE] = REFERENCE("test_shape", shape, 8),
+    [SEGUE_TEST_DEPENDENT] = REFERENCE("test_dependent", dependent, 8, 8, 4),
 };
 
 #undef REFERENCE

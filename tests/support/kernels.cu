@@ -129,3 +129,16 @@ extern "C" __global__ void test_shape(u32 *out)
         out[5] = blockDim.z;
     }
 }
+
+// test_scale by a table that nothing in flight writes; what comes after may be launched at once.
+extern "C" __global__ void test_dependent(const u32 *table, u32 *data, u32 count)
+{
+    const u32 factor = table[0];
+    const u32 addend = table[1];
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+    for (u32 i = FIRST; i < count; i += STEP)
+        data[i] = data[i] * factor + addend;
+}

@@ -40,6 +40,9 @@ enum segue_test_kernel {
     SEGUE_TEST_OPAQUE,
     /** (): nothing. */
     SEGUE_TEST_NOTHING,
+    /** (constant table, read_write data, u32 count): data = data * table[0] + table[1]; waits for
+     *  what it depends on by itself (SEGUE_ENTRY_GRID_DEPENDENCY), having read the table. */
+    SEGUE_TEST_DEPENDENT,
     /** (write out): grid and block, six words; block size given per dispatch. */
     SEGUE_TEST_SHAPE,
     SEGUE_TEST_KERNEL_COUNT,

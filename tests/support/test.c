@@ -281,6 +281,11 @@ segue_executable *segue_test_executable(struct segue_test *test,
     return executable;
 }
 
+void segue_test_keep_executable(struct segue_test *test, segue_executable *executable)
+{
+    keep(test, executable, destroy_executable);
+}
+
 segue_buffer *segue_test_buffer_on(struct segue_test *test, segue_device *device,
                                    const struct segue_buffer_params *params)
 {

@@ -118,6 +118,8 @@ segue_device *segue_test_device(struct segue_test *test, const char *uri,
                                 const struct segue_device_params *params);
 segue_executable *segue_test_executable(struct segue_test *test,
                                         const struct segue_executable_params *params);
+/** Takes one over that was made elsewhere. */
+void segue_test_keep_executable(struct segue_test *test, segue_executable *executable);
 /** Device memory of all uses, content undefined. */
 segue_buffer *segue_test_buffer(struct segue_test *test, uint64_t size_bytes);
 segue_buffer *segue_test_buffer_of(struct segue_test *test,

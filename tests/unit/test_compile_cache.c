@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The compile cache and its hash.
+#include "cache_folder.h"
 #include "compile_cache.h"
 
 #include <dirent.h>
@@ -142,20 +143,20 @@ static void test_folder(void **state)
     char *kept_cache = old_cache != NULL ? strdup(old_cache) : NULL;
     char *kept_home = old_home != NULL ? strdup(old_home) : NULL;
 
-    assert_true(segue_compile_cache_find_folder("/given", folder, sizeof(folder)));
+    assert_true(segue_cache_find_folder("/given", folder, sizeof(folder)));
     assert_string_equal(folder, "/given");
-    assert_false(segue_compile_cache_find_folder("", folder, sizeof(folder)));
-    assert_false(segue_compile_cache_find_folder("/given", folder, 6));
+    assert_false(segue_cache_find_folder("", folder, sizeof(folder)));
+    assert_false(segue_cache_find_folder("/given", folder, 6));
     assert_int_equal(setenv("XDG_CACHE_HOME", "/xdg", 1), 0);
     assert_int_equal(setenv("HOME", "/home/me", 1), 0);
-    assert_true(segue_compile_cache_find_folder(NULL, folder, sizeof(folder)));
+    assert_true(segue_cache_find_folder(NULL, folder, sizeof(folder)));
     assert_string_equal(folder, "/xdg/segue");
     assert_int_equal(setenv("XDG_CACHE_HOME", "relative", 1), 0);
-    assert_true(segue_compile_cache_find_folder(NULL, folder, sizeof(folder)));
+    assert_true(segue_cache_find_folder(NULL, folder, sizeof(folder)));
     assert_string_equal(folder, "/home/me/.cache/segue");
     assert_int_equal(unsetenv("XDG_CACHE_HOME"), 0);
     assert_int_equal(unsetenv("HOME"), 0);
-    assert_false(segue_compile_cache_find_folder(NULL, folder, sizeof(folder)));
+    assert_false(segue_cache_find_folder(NULL, folder, sizeof(folder)));
 
     if (kept_cache != NULL)
         assert_int_equal(setenv("XDG_CACHE_HOME", kept_cache, 1), 0);

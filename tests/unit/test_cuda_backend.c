@@ -82,13 +82,45 @@ static void test_node_types(void **state)
         SEGUE_GRAPH_NODE_MEMCPY, SEGUE_GRAPH_NODE_MEMCPY, // large
     };
     const struct segue_graph_view view = graph_of(command_buffer);
-    assert_int_equal(view.node_count, 12);
-    assert_int_equal(view.edge_count, 0);
+    uint32_t commands = 0;
     for (uint32_t i = 0; i < view.node_count; i++) {
-        assert_int_equal(view.nodes[i].command, i);
-        if (view.nodes[i].type != expected[i])
-            fail_msg("node %" PRIu32 " has type %d, not %d", i, (int)view.nodes[i].type,
-                     (int)expected[i]);
+        const uint32_t command = view.nodes[i].command;
+        if (command == SEGUE_NO_COMMAND)
+            continue;
+        commands++;
+        assert_in_range(command, 0, 11);
+        if (view.nodes[i].type != expected[view.nodes[i].command])
+            fail_msg("command %" PRIu32 " has type %d, not %d", command, (int)view.nodes[i].type,
+                     (int)expected[command]);
+    }
+    assert_int_equal(commands, 12);
+}
+
+/** Only built: nothing of these is to be copied. */
+static void test_large_copies(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *source = segue_test_buffer(test, SEGUE_LARGE_COPY_BYTES + 16);
+    segue_buffer *target = segue_test_buffer(test, SEGUE_LARGE_COPY_BYTES + 16);
+    static const struct {
+        uint64_t source_offset, target_offset, length_less;
+        enum segue_graph_node_type type;
+    } copies[] = {
+        {0, 0, 0, SEGUE_GRAPH_NODE_KERNEL},
+        {4, 4, 0, SEGUE_GRAPH_NODE_KERNEL},
+        {0, 0, 1, SEGUE_GRAPH_NODE_MEMCPY},
+        {4, 8, 0, SEGUE_GRAPH_NODE_MEMCPY},
+    };
+    for (size_t i = 0; i < sizeof(copies) / sizeof(*copies); i++) {
+        const uint64_t length = SEGUE_LARGE_COPY_BYTES - copies[i].length_less;
+        segue_command_buffer *command_buffer = begin_in(test, SEGUE_EXECUTION_GRAPH);
+        CHECK_OK(segue_cmd_copy(command_buffer,
+                                segue_test_ref(source, copies[i].source_offset, length),
+                                segue_test_ref(target, copies[i].target_offset, length)));
+        CHECK_OK(segue_command_buffer_end(command_buffer));
+        const struct segue_graph_view view = graph_of(command_buffer);
+        assert_int_equal(view.node_count, 1);
+        assert_int_equal(view.nodes[0].type, copies[i].type);
     }
 }
 
@@ -177,26 +209,26 @@ static void test_fill_patterns(void **state)
     }
 }
 
-/** A wide barrier becomes a join; its node stands for no command and is a kernel. */
+/** Where many wait for many there are joins; their nodes stand for no command and are kernels. */
 static void test_join(void **state)
 {
     struct segue_test *test = *state;
     const uint32_t width = 12;
-    segue_buffer *buffer = segue_test_zeros(test, 2 * width);
+    segue_buffer *buffer = segue_test_zeros(test, width + width * width);
+    test->order_seed = 1;
     segue_command_buffer *command_buffer = begin_in(test, SEGUE_EXECUTION_GRAPH);
     for (uint32_t i = 0; i < width; i++)
         CHECK_OK(segue_cmd_fill(command_buffer, segue_test_ref(buffer, i * 4, 4), i + 1, 4));
     segue_test_barrier(command_buffer);
     for (uint32_t i = 0; i < width; i++)
-        CHECK_OK(segue_cmd_copy(command_buffer, segue_test_ref(buffer, (width - 1 - i) * 4, 4),
-                                segue_test_ref(buffer, (width + i) * 4, 4)));
+        CHECK_OK(segue_cmd_copy(command_buffer, segue_test_ref(buffer, 0, width * 4),
+                                segue_test_ref(buffer, (i + 1) * width * 4, width * 4)));
     segue_test_run(test, command_buffer);
-    for (uint32_t i = 0; i < width; i++)
-        segue_test_expect_all(buffer, width + i, 1, width - i);
+    for (uint32_t i = 0; i < width * width; i++)
+        segue_test_expect_all(buffer, width + i, 1, i % width + 1);
 
     const struct segue_graph_view view = graph_of(command_buffer);
-    assert_int_equal(view.node_count, 2 * width + 1);
-    assert_int_equal(view.edge_count, 2 * width);
+    assert_true(view.edge_count < width * width);
     uint32_t joins = 0;
     for (uint32_t i = 0; i < view.node_count; i++) {
         assert_int_not_equal(view.nodes[i].type, SEGUE_GRAPH_NODE_EMPTY);
@@ -206,7 +238,8 @@ static void test_join(void **state)
         assert_int_equal(view.nodes[i].type, SEGUE_GRAPH_NODE_KERNEL);
         assert_string_equal(view.nodes[i].label, "join");
     }
-    assert_int_equal(joins, 1);
+    assert_true(joins > 0);
+    assert_int_equal(view.node_count, 2 * width + joins);
 }
 
 /** Edges are sorted, in whatever order nodes were created. */
@@ -214,18 +247,18 @@ static void test_edge_order(void **state)
 {
     struct segue_test *test = *state;
     const uint32_t width = 6;
-    segue_buffer *buffer = segue_test_zeros(test, 2 * width);
+    segue_buffer *buffer = segue_test_zeros(test, width + width * width);
     for (test->order_seed = 1; test->order_seed < 8; test->order_seed++) {
         segue_command_buffer *command_buffer = begin_in(test, SEGUE_EXECUTION_GRAPH);
         for (uint32_t i = 0; i < width; i++)
             CHECK_OK(segue_cmd_fill(command_buffer, segue_test_ref(buffer, i * 4, 4), i, 4));
         segue_test_barrier(command_buffer);
         for (uint32_t i = 0; i < width; i++)
-            CHECK_OK(
-                segue_cmd_fill(command_buffer, segue_test_ref(buffer, (width + i) * 4, 4), i, 4));
+            CHECK_OK(segue_cmd_copy(command_buffer, segue_test_ref(buffer, 0, width * 4),
+                                    segue_test_ref(buffer, (i + 1) * width * 4, width * 4)));
         CHECK_OK(segue_command_buffer_end(command_buffer));
         const struct segue_graph_view view = graph_of(command_buffer);
-        assert_int_equal(view.edge_count, width * width);
+        assert_true(view.edge_count >= 2 * width);
         for (uint32_t i = 1; i < view.edge_count; i++) {
             const struct segue_graph_edge *a = &view.edges[i - 1];
             const struct segue_graph_edge *b = &view.edges[i];
@@ -299,6 +332,8 @@ static void test_staging(void **state)
         segue_device_get_memory_stats(test->device, &stats);
         assert_int_equal(stats.internal.current_bytes, 0);
         assert_int_equal(stats.internal.allocation_count, 0);
+        // An idle graph has no use for its block, but keeps it.
+        segue_device_trim_cache(test->device);
         if (test->soft != NULL) {
             struct segue_soft_report report;
             test->soft->get_report(&report);
@@ -591,13 +626,21 @@ int main(void)
     if (unprepared != 0)
         return unprepared;
     const struct CMUnitTest tests[] = {
-        segue_test_case(test_node_types),        segue_test_case(test_transfer_results),
-        segue_test_case(test_fill_patterns),     segue_test_case(test_join),
-        segue_test_case(test_edge_order),        segue_test_case(test_stats),
-        segue_test_case(test_no_nodes),          segue_test_case(test_staging),
-        segue_test_case(test_read_write),        segue_test_case(test_threads),
-        segue_test_case(test_elapsed_time),      segue_test_case(test_parameters),
-        segue_test_case(test_launch_attributes), cmocka_unit_test(test_profiles),
+        segue_test_case(test_node_types),
+        segue_test_case(test_large_copies),
+        segue_test_case(test_transfer_results),
+        segue_test_case(test_fill_patterns),
+        segue_test_case(test_join),
+        segue_test_case(test_edge_order),
+        segue_test_case(test_stats),
+        segue_test_case(test_no_nodes),
+        segue_test_case(test_staging),
+        segue_test_case(test_read_write),
+        segue_test_case(test_threads),
+        segue_test_case(test_elapsed_time),
+        segue_test_case(test_parameters),
+        segue_test_case(test_launch_attributes),
+        cmocka_unit_test(test_profiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,8 +178,8 @@ static void refuses_bad_entry_points(void **state)
     d.entries[1].name = "";
     refused(*state, &d, SEGUE_INVALID_ARGUMENT, "entry point 1 has no name");
     describe(&d);
-    d.entries[0].flags = 4;
-    refused(*state, &d, SEGUE_INVALID_ARGUMENT, "\"first\": flags 0x4");
+    d.entries[0].flags = 8;
+    refused(*state, &d, SEGUE_INVALID_ARGUMENT, "\"first\": flags 0x8");
     describe(&d);
     d.entries[0].block_size[2] = 0;
     refused(*state, &d, SEGUE_INVALID_ARGUMENT, "block_size is 32 x 2 x 0");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The shape of graphs: plans and the DAG view against a brute-force oracle; joins; random orders.
+#include "order_check.h"
 #include "random_recording.h"
 
 #include <setjmp.h>
@@ -8,8 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#define MAX_DIRECT_EDGES 64
 
 static struct random_world world;
 
@@ -27,117 +26,80 @@ static int teardown(void **state)
     return 0;
 }
 
-/** What holds for every plan: each command once, dependencies earlier and once, joins only where
- *  they replace many edges. Returns the number of joins. */
-static uint32_t check_shape(const struct segue_plan *plan, uint32_t work_count)
+/** What holds for every plan: dependencies are of earlier nodes, each once; lanes are chains. */
+static void check_shape(const struct segue_plan *plan)
 {
-    uint32_t works = 0;
-    uint32_t joins = 0;
-    uint32_t *successors = calloc(plan->node_count + 1, sizeof *successors);
-    assert_non_null(successors);
+    size_t edges = 0;
     for (size_t i = 0; i < plan->node_count; i++) {
         const struct segue_plan_node *node = &plan->nodes[i];
-        works += node->segment != NULL;
-        joins += node->segment == NULL;
+        assert_true(node->lane < plan->lane_count);
+        edges += node->dependency_count;
         for (uint32_t k = 0; k < node->dependency_count; k++) {
             uint32_t dependency = plan->dependencies[node->first_dependency + k];
             assert_true(dependency < i);
-            successors[dependency]++;
             for (uint32_t other = 0; other < k; other++)
                 assert_int_not_equal(dependency,
                                      plan->dependencies[node->first_dependency + other]);
         }
     }
-    for (size_t i = 0; i < plan->node_count; i++) {
-        const struct segue_plan_node *node = &plan->nodes[i];
-        if (node->segment)
-            continue;
-        assert_true(node->dependency_count > 1);
-        assert_true(successors[i] > 1);
-        assert_true((uint64_t)node->dependency_count * successors[i] > MAX_DIRECT_EDGES);
-    }
-    assert_int_equal(works, work_count);
-    free(successors);
-    return joins;
+    assert_int_equal(edges, plan->edge_count);
 }
 
-static void plan_paths(const struct segue_plan *plan, const struct random_recording *recording,
-                       struct order_matrix *out_paths, struct order_matrix *out_edges)
+/** Every two commands that the flags say must be ordered have a path, by a check that knows only
+ *  the recording; with the order of barriers kept, also by the models. */
+static void check_graph(const struct random_recording *recording, uint32_t flags,
+                        uint64_t order_seed)
 {
-    memset(out_paths, 0, sizeof *out_paths);
-    memset(out_edges, 0, sizeof *out_edges);
-    bool *above = calloc(plan->node_count + 1, RANDOM_MAX_WORKS);
-    assert_non_null(above);
-    for (size_t i = 0; i < plan->node_count; i++) {
-        const struct segue_plan_node *node = &plan->nodes[i];
-        bool *mine = above + i * RANDOM_MAX_WORKS;
-        uint32_t work = 0;
-        if (node->segment)
-            work = random_recording_work(recording, node->segment->index);
-        for (uint32_t k = 0; k < node->dependency_count; k++) {
-            uint32_t from = plan->dependencies[node->first_dependency + k];
-            for (uint32_t w = 0; w < RANDOM_MAX_WORKS; w++)
-                mine[w] |= above[from * RANDOM_MAX_WORKS + w];
-            const struct segue_segment *segment = plan->nodes[from].segment;
-            if (node->segment && segment)
-                out_edges->ordered[random_recording_work(recording, segment->index)][work] = true;
-        }
-        if (!node->segment)
-            continue;
-        for (uint32_t w = 0; w < RANDOM_MAX_WORKS; w++)
-            out_paths->ordered[w][work] = mine[w];
-        mine[work] = true;
-    }
-    free(above);
-}
-
-static void check_graph(const struct random_recording *recording, uint64_t order_seed)
-{
+    struct segue_recording *recorded = recording->command_buffer->recording;
+    recorded->flags = flags;
     struct segue_plan plan;
-    assert_int_equal(segue_plan_build(recording->command_buffer->recording, SEGUE_EXECUTION_GRAPH,
-                                      order_seed, &plan),
+    assert_int_equal(segue_plan_build(recorded, SEGUE_EXECUTION_GRAPH, order_seed, &plan),
                      SEGUE_OK);
-    uint32_t joins = check_shape(&plan, recording->work_count);
-    struct order_matrix expected;
-    struct order_matrix reduced;
-    struct order_matrix paths;
-    struct order_matrix edges;
-    oracle_order(recording, &expected);
-    oracle_reduce(&expected, recording->work_count, &reduced);
-    plan_paths(&plan, recording, &paths, &edges);
-    assert_memory_equal(&paths, &expected, sizeof paths);
-    // Where there is no join, the plan has the fewest edges that give this order.
-    if (joins == 0)
-        assert_memory_equal(&edges, &reduced, sizeof edges);
+    check_shape(&plan);
+    const struct order_graph graph = order_graph_of_plan(&plan);
+    struct order_finding finding = order_check(recorded, flags, &graph);
+    assert_true(finding.complete);
+    assert_int_equal(finding.missing_from, UINT32_MAX);
     segue_plan_finish(&plan);
+    recorded->flags = 0;
 }
 
-static void check_stream(const struct random_recording *recording, uint64_t order_seed)
+static void check_stream(const struct random_recording *recording, uint32_t flags,
+                         uint64_t order_seed)
 {
+    struct segue_recording *recorded = recording->command_buffer->recording;
+    recorded->flags = flags;
     struct segue_plan plan;
-    assert_int_equal(segue_plan_build(recording->command_buffer->recording, SEGUE_EXECUTION_STREAM,
-                                      order_seed, &plan),
+    assert_int_equal(segue_plan_build(recorded, SEGUE_EXECUTION_STREAM, order_seed, &plan),
                      SEGUE_OK);
     assert_int_equal(plan.node_count, recording->work_count);
     assert_int_equal(plan.dependency_count, 0);
-    struct order_matrix expected;
-    oracle_order(recording, &expected);
-    bool placed[RANDOM_MAX_WORKS] = {false};
     for (size_t i = 0; i < plan.node_count; i++) {
         assert_non_null(plan.nodes[i].segment);
         assert_int_equal(plan.nodes[i].dependency_count, 0);
-        uint32_t work = random_recording_work(recording, plan.nodes[i].segment->index);
-        assert_false(placed[work]);
-        placed[work] = true;
-        for (uint32_t w = 0; w < recording->work_count; w++)
-            assert_true(!expected.ordered[w][work] || placed[w]);
         if (order_seed == 0)
-            assert_int_equal(work, i);
+            assert_int_equal(random_recording_work(recording, plan.nodes[i].segment->index), i);
     }
+    // As the chain that a stream makes of it.
+    uint32_t *chain = malloc((plan.node_count + 1) * sizeof *chain);
+    assert_non_null(chain);
+    struct segue_plan as_graph = plan;
+    as_graph.dependencies = chain;
+    for (uint32_t i = 1; i < plan.node_count; i++) {
+        chain[i] = i - 1;
+        as_graph.nodes[i].first_dependency = i;
+        as_graph.nodes[i].dependency_count = 1;
+    }
+    const struct order_graph graph = order_graph_of_plan(&as_graph);
+    struct order_finding finding = order_check(recorded, flags, &graph);
+    assert_true(finding.complete);
+    assert_int_equal(finding.missing_from, UINT32_MAX);
+    free(chain);
     segue_plan_finish(&plan);
+    recorded->flags = 0;
 }
 
-/** The DAG view: the fewest edges, sorted, one node a command. */
+/** The DAG view: sorted edges, one node a command. */
 static void check_view(const struct random_recording *recording)
 {
     struct order_matrix expected;
@@ -147,6 +109,7 @@ static void check_view(const struct random_recording *recording)
     oracle_reduce(&expected, recording->work_count, &reduced);
     memset(&edges, 0, sizeof edges);
     struct segue_graph_view view;
+    recording->command_buffer->flags |= SEGUE_COMMAND_BUFFER_BARRIER_ORDER;
     assert_int_equal(
         segue_command_buffer_get_graph(recording->command_buffer, SEGUE_GRAPH_STAGE_DAG, &view),
         SEGUE_OK);
@@ -162,22 +125,34 @@ static void check_view(const struct random_recording *recording)
             assert_true(edge[-1].to < edge->to ||
                         (edge[-1].to == edge->to && edge[-1].from < edge->from));
     }
-    assert_memory_equal(&edges, &reduced, sizeof edges);
+    // No pair that is not ordered, and all that nothing implies.
+    for (uint32_t a = 0; a < recording->work_count; a++) {
+        for (uint32_t b = 0; b < recording->work_count; b++) {
+            assert_true(!edges.ordered[a][b] || expected.ordered[a][b]);
+            assert_true(!reduced.ordered[a][b] || edges.ordered[a][b]);
+        }
+    }
 }
 
 static void check_random(const struct random_shape *shape, uint64_t seeds)
 {
+    static const uint32_t flags[] = {
+        0,
+        SEGUE_COMMAND_BUFFER_BARRIER_ORDER,
+        SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT,
+    };
     for (uint64_t seed = 1; seed <= seeds; seed++) {
         struct random_recording recording;
         random_recording_create(&world, seed, shape, &recording);
-        // Beyond 16 partials order is added; test_dag.c has those.
-        if (recording.partial_count < 16) {
-            check_graph(&recording, 0);
-            check_graph(&recording, seed);
-            check_stream(&recording, 0);
-            check_stream(&recording, seed + 1000);
-            check_view(&recording);
+        for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+            check_graph(&recording, flags[i], 0);
+            check_graph(&recording, flags[i], seed);
+            check_stream(&recording, flags[i], 0);
+            check_stream(&recording, flags[i], seed + 1000);
         }
+        // Beyond 16 partials order is added; test_dag.c has those.
+        if (recording.partial_count < 16)
+            check_view(&recording);
         random_recording_destroy(&recording);
     }
 }
@@ -218,36 +193,64 @@ static void add_barrier(segue_command_buffer *command_buffer)
     assert_int_equal(segue_cmd_barrier(command_buffer, NULL), SEGUE_OK);
 }
 
-/** Two scopes of `before` and `after` commands. */
-static void check_layers(uint32_t before, uint32_t after, uint32_t joins, uint32_t edges)
+/** Dispatches that touch nothing and take their time. */
+static void add_long_dispatches(segue_command_buffer *command_buffer, uint32_t count)
 {
-    segue_command_buffer *command_buffer = begin(SEGUE_EXECUTION_GRAPH);
-    add_fills(command_buffer, before);
+    const struct segue_dispatch dispatch = {
+        .executable = world.executable,
+        .grid = {1, 1, 1},
+        .duration_ns = 20000,
+    };
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(segue_cmd_dispatch(command_buffer, &dispatch), SEGUE_OK);
+}
+
+/** Two scopes, in an order that only the flag keeps. */
+static void check_layers(uint32_t flags, uint32_t before, uint32_t after, uint64_t most_edges)
+{
+    const struct segue_command_buffer_params params = {
+        .mode = SEGUE_EXECUTION_GRAPH,
+        .flags = flags,
+        .label = "layers",
+    };
+    segue_command_buffer *command_buffer;
+    assert_int_equal(segue_command_buffer_create(world.device, &params, &command_buffer), SEGUE_OK);
+    assert_int_equal(segue_command_buffer_begin(command_buffer), SEGUE_OK);
+    add_long_dispatches(command_buffer, before);
     add_barrier(command_buffer);
-    add_fills(command_buffer, after);
+    add_long_dispatches(command_buffer, after);
     assert_int_equal(segue_command_buffer_end(command_buffer), SEGUE_OK);
     for (uint64_t seed = 0; seed < 3; seed++) {
         struct segue_plan plan;
         assert_int_equal(
             segue_plan_build(command_buffer->recording, SEGUE_EXECUTION_GRAPH, seed, &plan),
             SEGUE_OK);
-        assert_int_equal(check_shape(&plan, before + after), joins);
-        assert_int_equal(plan.edge_count, edges);
+        check_shape(&plan);
+        assert_in_range(plan.edge_count, 1, most_edges);
+        const struct order_graph graph = order_graph_of_plan(&plan);
+        struct order_finding finding = order_check(command_buffer->recording, flags, &graph);
+        assert_true(finding.complete);
+        assert_int_equal(finding.missing_from, UINT32_MAX);
+        if (flags != 0)
+            assert_int_equal(finding.needed_pairs, (uint64_t)before * after);
+        else
+            assert_int_equal(finding.needed_pairs, 0);
         segue_plan_finish(&plan);
     }
     segue_command_buffer_destroy(command_buffer);
 }
 
-static void test_joins_only_where_edges_would_be_many(void **state)
+static void test_layers(void **state)
 {
     (void)state;
-    check_layers(1, 1000, 0, 1000);
-    check_layers(1000, 1, 0, 1000);
-    check_layers(8, 8, 0, 64);
-    check_layers(2, 32, 0, 64);
-    check_layers(5, 13, 1, 18);
-    check_layers(33, 2, 1, 35);
-    check_layers(512, 512, 1, 1024);
+    const uint32_t flags = SEGUE_COMMAND_BUFFER_BARRIER_ORDER;
+    check_layers(flags, 1, 300, 1000);
+    check_layers(flags, 300, 1, 1000);
+    check_layers(flags, 6, 6, 60);
+    check_layers(flags, 33, 2, 160);
+    check_layers(flags, 300, 300, 1800);
+    // Nothing depends on anything.
+    check_layers(0, 300, 300, 1000);
 }
 
 static void test_random_orders_differ(void **state)
@@ -310,7 +313,7 @@ static void test_view_labels_and_states(void **state)
         assert_int_equal(
             segue_command_buffer_get_graph(command_buffer, SEGUE_GRAPH_STAGE_DAG, &view), SEGUE_OK);
         assert_int_equal(view.node_count, 2);
-        assert_int_equal(view.edge_count, 1);
+        assert_int_equal(view.edge_count, 0);
         assert_string_equal(view.nodes[0].label, "outer/inner/nothing");
         assert_int_equal(view.nodes[0].command, 2);
         assert_int_equal(view.nodes[0].type, SEGUE_GRAPH_NODE_KERNEL);
@@ -352,10 +355,14 @@ static void test_view_of_the_graph(void **state)
     assert_int_equal(segue_command_buffer_get_graph(command_buffer, SEGUE_GRAPH_STAGE_GRAPH, &view),
                      SEGUE_OK);
     world.device->backend->ops = plain;
-    const struct segue_graph_edge edges[] = {{.from = 0, .to = 2}, {.from = 1, .to = 2}};
     assert_int_equal(view.node_count, 3);
     assert_int_equal(view.edge_count, 2);
-    assert_memory_equal(view.edges, edges, sizeof edges);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(view.edges[i].from, i);
+        assert_int_equal(view.edges[i].to, 2);
+        assert_int_equal(view.edges[i].type, SEGUE_GRAPH_EDGE_FULL);
+        assert_int_not_equal(view.edges[i].reasons, 0);
+    }
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(view.nodes[i].type, types_in_turn(NULL, NULL)[i]);
     assert_string_equal(view.nodes[1].label, "group/fill");
@@ -363,31 +370,44 @@ static void test_view_of_the_graph(void **state)
     segue_command_buffer_destroy(command_buffer);
 }
 
-/** Too many edges: a join, which stands for no command; edges are sorted in every order. */
-static void test_view_of_a_join(void **state)
+/** A join stands for no command; edges are sorted in every order. */
+static void test_view_of_joins(void **state)
 {
     (void)state;
     enum { WIDTH = 9 };
     for (uint64_t seed = 0; seed < 8; seed++) {
-        segue_command_buffer *command_buffer = begin(SEGUE_EXECUTION_GRAPH);
-        command_buffer->order_seed = seed;
-        add_fills(command_buffer, WIDTH);
+        const struct segue_command_buffer_params params = {
+            .mode = SEGUE_EXECUTION_GRAPH,
+            .flags = SEGUE_COMMAND_BUFFER_BARRIER_ORDER,
+            .order_seed = seed,
+        };
+        segue_command_buffer *command_buffer;
+        assert_int_equal(segue_command_buffer_create(world.device, &params, &command_buffer),
+                         SEGUE_OK);
+        assert_int_equal(segue_command_buffer_begin(command_buffer), SEGUE_OK);
+        add_long_dispatches(command_buffer, WIDTH);
         add_barrier(command_buffer);
-        add_fills(command_buffer, WIDTH);
+        add_long_dispatches(command_buffer, WIDTH);
         assert_int_equal(segue_command_buffer_end(command_buffer), SEGUE_OK);
         struct segue_graph_view view;
         assert_int_equal(
             segue_command_buffer_get_graph(command_buffer, SEGUE_GRAPH_STAGE_GRAPH, &view),
             SEGUE_OK);
-        assert_int_equal(view.node_count, 2 * WIDTH + 1);
-        assert_int_equal(view.edge_count, 2 * WIDTH);
-        assert_int_equal(view.nodes[WIDTH].command, SEGUE_NO_COMMAND);
-        assert_string_equal(view.nodes[WIDTH].label, "join");
-        for (uint32_t i = 0; i < WIDTH; i++) {
-            assert_int_equal(view.edges[i].from, i);
-            assert_int_equal(view.edges[i].to, WIDTH);
-            assert_int_equal(view.edges[WIDTH + i].from, WIDTH);
-            assert_int_equal(view.edges[WIDTH + i].to, WIDTH + 1 + i);
+        assert_true(view.node_count > 2 * WIDTH);
+        assert_int_equal(view.lane_count, seed == 0 ? WIDTH : 2 * WIDTH);
+        uint32_t joins = 0;
+        for (uint32_t i = 0; i < view.node_count; i++) {
+            assert_true(view.nodes[i].lane < view.lane_count);
+            if (view.nodes[i].command != SEGUE_NO_COMMAND)
+                continue;
+            assert_string_equal(view.nodes[i].label, "join");
+            joins++;
+        }
+        assert_int_equal(joins, view.node_count - 2 * WIDTH);
+        for (uint32_t i = 1; i < view.edge_count; i++) {
+            const struct segue_graph_edge *edge = &view.edges[i];
+            assert_true(edge[-1].to < edge->to ||
+                        (edge[-1].to == edge->to && edge[-1].from < edge->from));
         }
         segue_command_buffer_destroy(command_buffer);
     }
@@ -428,12 +448,9 @@ static void test_allocation_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_recordings),
-        cmocka_unit_test(test_joins_only_where_edges_would_be_many),
-        cmocka_unit_test(test_random_orders_differ),
-        cmocka_unit_test(test_view_labels_and_states),
-        cmocka_unit_test(test_view_of_the_graph),
-        cmocka_unit_test(test_view_of_a_join),
+        cmocka_unit_test(test_random_recordings),    cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_random_orders_differ), cmocka_unit_test(test_view_labels_and_states),
+        cmocka_unit_test(test_view_of_the_graph),    cmocka_unit_test(test_view_of_joins),
         cmocka_unit_test(test_allocation_failures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -48,7 +48,7 @@ static void refuses_bad_params(void **state)
     struct record_fixture *fixture = *state;
     segue_command_buffer *command_buffer = NULL;
     const struct segue_command_buffer_params mode = {.mode = (enum segue_execution_mode)3};
-    const struct segue_command_buffer_params flags = {.flags = 4};
+    const struct segue_command_buffer_params flags = {.flags = 32};
     const struct segue_command_buffer_params slots = {.slot_count = 65537};
     const struct segue_command_buffer_params most = {.slot_count = 65536};
     assert_int_equal(segue_command_buffer_create(fixture->device, &mode, &command_buffer),

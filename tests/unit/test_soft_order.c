@@ -158,6 +158,54 @@ static void test_strided_ranges(void **state)
     assert_int_equal(1, count_hazards());
 }
 
+// A kernel that stores a value behind a programmatic edge.
+static CUgraphNode add_programmatic_store(CUfunction function, CUdeviceptr target, CUgraphNode on)
+{
+    uint32_t value = 7;
+    void *parameters[] = {&target, &value};
+    CUgraphNodeParams params = {.type = CU_GRAPH_NODE_TYPE_KERNEL};
+    params.kernel.func = function;
+    params.kernel.gridDimX = params.kernel.gridDimY = params.kernel.gridDimZ = 1;
+    params.kernel.blockDimX = params.kernel.blockDimY = params.kernel.blockDimZ = 1;
+    params.kernel.kernelParams = parameters;
+    const CUgraphEdgeData edge = {.type = CU_GRAPH_DEPENDENCY_TYPE_PROGRAMMATIC,
+                                  .from_port = CU_GRAPH_KERNEL_NODE_PORT_PROGRAMMATIC};
+    CUgraphNode node;
+    assert_ok(cu.cuGraphAddNode(&node, graph, &on, &edge, 1, &params));
+    return node;
+}
+
+static void test_programmatic_edges(void **state)
+{
+    (void)state;
+    // In the body of the entry point itself, and of a function that it may call.
+    static const char *const waiting[] = {
+        ".version 8.4\n.target sm_90\n.address_size 64\n"
+        ".visible .entry t_store(.param .u64 a, .param .u32 b)\n"
+        "{ griddepcontrol.launch_dependents;\n\tgriddepcontrol.wait;\n\tret; }\n",
+        ".version 8.4\n.target sm_90\n.address_size 64\n.func waits()\n{ griddepcontrol.wait; }\n"
+        ".visible .entry t_store(.param .u64 a, .param .u32 b)\n{ call waits; ret; }\n"};
+    for (uint32_t i = 0; i < 2; ++i) {
+        CUmodule module;
+        CUfunction function;
+        assert_ok(cu.cuModuleLoadDataEx(&module, waiting[i], 0, NULL, NULL));
+        assert_ok(cu.cuModuleGetFunction(&function, module, "t_store"));
+        CUgraphNode first = soft_add_store(graph, word(i), 1, NULL, 0);
+        CUgraphNode second = add_programmatic_store(function, word(i), first);
+        // What comes after a kernel that waited comes after what that waited for.
+        soft_add_store(graph, word(i), 3, &second, 1);
+        assert_int_equal(0, count_hazards());
+        assert_ok(cu.cuGraphDestroy(graph));
+        assert_ok(cu.cuGraphCreate(&graph, 0));
+        assert_ok(cu.cuModuleUnload(module));
+    }
+    CUgraphNode first = soft_add_store(graph, word(2), 1, NULL, 0);
+    CUgraphNode second = add_programmatic_store(soft_store, word(2), first);
+    assert_int_equal(1, count_hazards());
+    soft_add_store(graph, word(2), 3, &second, 1);
+    assert_int_equal(2, count_hazards());
+}
+
 static void test_every_launch_reports(void **state)
 {
     (void)state;
@@ -428,6 +476,7 @@ int main(void)
         TEST(test_diamond),
         TEST(test_pairs_count_once),
         TEST(test_strided_ranges),
+        TEST(test_programmatic_edges),
         TEST(test_every_launch_reports),
         TEST(test_random_graphs_report_what_they_must),
         TEST(test_large_graph),

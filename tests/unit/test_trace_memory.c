@@ -114,31 +114,80 @@ static segue_status use_everything(struct segue_test *test)
     return status;
 }
 
-static void survives_every_shortage(void **state)
+/** Measuring, its results in a trace, and dumps of graphs. */
+static segue_status use_profile(struct segue_test *test)
 {
-    struct segue_test *test = *state;
+    static const struct segue_trace_session_params params = {.profile = true};
+    segue_trace *trace = NULL;
+    segue_trace_session *session = NULL;
+    uint32_t durations_ns[4];
+    uint32_t count = 0;
+    char path[64];
+    snprintf(path, sizeof(path), "%s/t.json", folder);
+    segue_status status = segue_trace_load(path, &trace);
+    if (status == SEGUE_OK)
+        status = segue_trace_session_create(trace, test->device, &params, &session);
+    if (status == SEGUE_OK)
+        status = segue_trace_session_run(session, NULL);
+    if (status == SEGUE_OK)
+        status = segue_trace_session_get_durations(session, 0, durations_ns, 4, &count);
+    const struct segue_trace_durations durations = {0, durations_ns, 4};
+    if (status == SEGUE_OK)
+        status = segue_trace_write_durations(trace, &durations, 1, path);
+    for (int stage = SEGUE_DUMP_DAG; status == SEGUE_OK && stage <= SEGUE_DUMP_GRAPH; stage++) {
+        for (int format = 0; status == SEGUE_OK && format <= SEGUE_DUMP_DOT; format++) {
+            char *text = NULL;
+            status = segue_dump_command_buffer(segue_trace_session_command_buffer(session, 0, NULL),
+                                               (enum segue_dump_stage)stage,
+                                               (enum segue_dump_format)format, &text);
+            segue_dump_free(text);
+        }
+    }
+    segue_trace_session_destroy(session);
+    segue_trace_destroy(trace);
+    return status;
+}
+
+/** Lets one allocation after the other fail, until none does. */
+static void survive(struct segue_test *test, segue_status (*use)(struct segue_test *test),
+                    int file_count)
+{
     bool done = false;
     for (uint64_t n = 1; !done; n++) {
         uint64_t failures = failure_count;
         countdown = n;
-        segue_status status = use_everything(test);
+        segue_status status = use(test);
         countdown = 0;
         done = failure_count == failures;
         if (status != SEGUE_OK && status != SEGUE_OUT_OF_HOST_MEMORY)
             fail_msg("allocation %llu: %s: %s", (unsigned long long)n, segue_status_name(status),
                      segue_last_error()->message);
         if (status == SEGUE_OK)
-            assert_int_equal(count_files(), 2);
+            assert_int_equal(count_files(), file_count);
     }
-    assert_true(failure_count > 100);
-    CHECK_OK(use_everything(test));
+    CHECK_OK(use(test));
     // Nothing temporary is left over from failures.
-    assert_int_equal(count_files(), 2);
+    assert_int_equal(count_files(), file_count);
+}
+
+static void survives_every_shortage(void **state)
+{
+    survive(*state, use_everything, 2);
+    assert_true(failure_count > 100);
+}
+
+/** Of the trace that the other test has left. */
+static void survives_every_shortage_of_profiles(void **state)
+{
+    failure_count = 0;
+    survive(*state, use_profile, 2);
+    assert_true(failure_count > 100);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {segue_test_case(survives_every_shortage)};
+    const struct CMUnitTest tests[] = {segue_test_case(survives_every_shortage),
+                                       segue_test_case(survives_every_shortage_of_profiles)};
     int prepared = segue_test_prepare();
     if (prepared != 0 || mkdtemp(folder) == NULL)
         return prepared != 0 ? prepared : 1;

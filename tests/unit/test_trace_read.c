@@ -92,11 +92,15 @@ static void reads_every_part(void **state)
     const struct segue_trace_dispatch *dispatch = commands[13].as.dispatch;
     assert_int_equal(dispatch->entry_point, 1);
     assert_int_equal(dispatch->block[0], 64);
+    assert_int_equal(dispatch->duration_ns, 2600);
+    assert_int_equal(commands[12].as.dispatch->duration_ns, 0);
     assert_int_equal(dispatch->bindings[0].length_bytes, 256);
     assert_memory_equal(dispatch->constants, "\0\1\0\0\0\0\0\0", 8);
     assert_int_equal(trace->command_buffers[0].event_command_count, 3);
     assert_int_equal(trace->command_buffers[1].slot_command_count, 3);
-    assert_int_equal(trace->command_buffers[1].flags, SEGUE_COMMAND_BUFFER_UNRETAINED);
+    assert_int_equal(trace->command_buffers[1].flags, SEGUE_COMMAND_BUFFER_UNRETAINED |
+                                                          SEGUE_COMMAND_BUFFER_BARRIER_ORDER |
+                                                          SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT);
     assert_true(trace->command_buffers[1].commands[0].as.copy.source.length_bytes ==
                 SEGUE_WHOLE_SIZE);
 

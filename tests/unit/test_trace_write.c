@@ -315,13 +315,15 @@ static void keeps_pointers_in_constants(void **state)
                                             .entry_point = SEGUE_TEST_OPAQUE,
                                             .grid = {1, 1, 1},
                                             .constants = constants,
-                                            .constants_size_bytes = sizeof(constants)};
+                                            .constants_size_bytes = sizeof(constants),
+                                            .duration_ns = 4321};
     CHECK_OK(segue_cmd_dispatch(original, &dispatch));
     CHECK_OK(segue_command_buffer_end(original));
     CHECK_OK(segue_trace_write_command_buffer(original, NULL, 0, world->path));
     struct replay replay = open_replay(world);
     const struct segue_trace_dispatch *model =
         replay.trace->command_buffers[0].commands[2].as.dispatch;
+    assert_int_equal(model->duration_ns, 4321);
     assert_int_equal(model->pointer_count, 1);
     assert_int_equal(model->pointers[0].position_bytes, 0);
     assert_int_equal(model->pointers[0].offset_bytes, 256);

@@ -80,8 +80,9 @@ struct segue_buffer_info {
     uint64_t device_address;
     /** Identifies the underlying memory: views of one memory share it. */
     uint64_t memory_id;
-    /** Offset within the underlying memory. */
+    /** Offset within the underlying memory, and the size of that. */
     uint64_t memory_offset_bytes;
+    uint64_t memory_size_bytes;
 };
 
 /** Describes a buffer or view. */
@@ -107,6 +108,14 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_buffer_write(segue_buffer *buffer,
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_buffer_read(segue_buffer *buffer,
                                                           uint64_t offset_bytes, void *data,
                                                           uint64_t length_bytes);
+
+/**
+ * Ends the writing of constant memory, for good and for all views of it: neither
+ * segue_buffer_write nor command buffers with SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS may write it
+ * afterwards. Submissions made before are not affected. Sealing twice is fine.
+ * @return SEGUE_INVALID_ACCESS for other memory types.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_buffer_seal(segue_buffer *buffer);
 
 #ifdef __cplusplus
 }

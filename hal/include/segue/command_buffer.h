@@ -25,7 +25,9 @@ extern "C" {
 
 /** How an ended command buffer is run. */
 enum segue_execution_mode {
-    /** Graph for reusable buffers, stream for one-shot ones and those without work. */
+    /** Graph for reusable buffers, stream for one-shot ones and those without work. A one-shot
+     * buffer is a graph where one like it is in the cache (segue/cache.h), or has been recorded
+     * before; a buffer whose graph the driver refuses runs as a stream. */
     SEGUE_EXECUTION_AUTO = 0,
     /** As one CUDA graph. */
     SEGUE_EXECUTION_GRAPH = 1,
@@ -40,6 +42,16 @@ enum segue_command_buffer_flags {
     /** Does not keep recorded buffers, executables and events alive; the caller does, until the
      *  command buffer is reset or destroyed and its submissions are done. */
     SEGUE_COMMAND_BUFFER_UNRETAINED = 1u << 1,
+    /** Keeps the full order of every barrier, whatever the commands around it touch: for callers
+     * who do not trust what their executables declare. Without it, a barrier orders two commands
+     * only where they conflict. */
+    SEGUE_COMMAND_BUFFER_BARRIER_ORDER = 1u << 2,
+    /** No two slots ever stand for memory that overlaps. Without it, any two may. */
+    SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT = 1u << 3,
+    /** Its commands may write constant memory, not through slots: for packing weights on the
+     * device. Needs SEGUE_COMMAND_BUFFER_ONE_SHOT. Refused at the submission where the memory has
+     * been sealed meanwhile (segue_buffer_seal). */
+    SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS = 1u << 4,
 };
 
 /** How to make a command buffer. */
@@ -136,6 +148,8 @@ struct segue_dispatch {
     /** The values of all constant parameters, in order, with no padding between them. */
     const void *constants;
     uint32_t constants_size_bytes;
+    /** A hint: about how long the dispatch takes when it runs alone. 0: not known. */
+    uint32_t duration_ns;
 };
 
 /** Runs a kernel. Bindings and constants are captured now. */

@@ -6,7 +6,7 @@
 #ifndef SEGUE_DEVICE_H
 #define SEGUE_DEVICE_H
 
-#include <segue/base.h>
+#include <segue/cost.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,6 +36,9 @@ struct segue_device_params {
     const char *libnvrtc_path;
     /** Folder of the compile cache. NULL: $XDG_CACHE_HOME/segue or ~/.cache/segue. "": none. */
     const char *compile_cache_path;
+    /** What graphs are shaped by. NULL: what `segue-bench --calibrate` has measured on a device of
+     *  this name, kept in the compile cache's folder; else the built-in model. Copied. */
+    const struct segue_cost_model *cost_model;
 };
 
 /**

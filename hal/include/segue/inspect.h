@@ -65,12 +65,13 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_command_buffer_visit(
 
 /** Which form of a command buffer is asked for. */
 enum segue_graph_stage {
-    /** One node for each command that does work, an edge for each pair that must be ordered and is
-     *  not ordered through another edge. */
+    /** One node for each command that does work, in recorded order, and an edge for each pair that
+     *  must be ordered: that conflicts, or, with SEGUE_COMMAND_BUFFER_BARRIER_ORDER, that a barrier
+     *  or an event orders. Pairs that other edges order are left out, but for some that are far
+     *  apart. */
     SEGUE_GRAPH_STAGE_DAG = 0,
-    /** What was given to the driver: the types of its nodes as kept, its nodes and edges by running
-     *  the pass that they came from again. SEGUE_INVALID_STATE where no graph has been built
-     * (stream mode, or slots and no submission yet). */
+    /** The graph that the driver has. SEGUE_INVALID_STATE where none has been built (stream mode,
+     * or slots and no submission yet). */
     SEGUE_GRAPH_STAGE_GRAPH = 1,
 };
 
@@ -93,6 +94,8 @@ enum segue_graph_edge_type {
 
 /** A node that stands for no command (a join). */
 #define SEGUE_NO_COMMAND UINT32_MAX
+/** A node that is on no lane. */
+#define SEGUE_NO_LANE UINT32_MAX
 
 /** One node of a graph. */
 struct segue_graph_node {
@@ -101,6 +104,34 @@ struct segue_graph_node {
     enum segue_graph_node_type type;
     /** e.g. "layer0/attention/gqa_decode". */
     const char *label;
+    /** The chain that it was placed on, or SEGUE_NO_LANE; stage DAG has no lanes. */
+    uint32_t lane;
+    /** How long it takes by itself, as Segue believed when it made the graph: the hint of a
+     *  dispatch, or what the device's cost model says. 0 for a join. */
+    uint32_t duration_ns;
+};
+
+/** Why an edge is there. Bits. */
+enum segue_graph_reason {
+    /** `to` reads, or may read, what `from` writes. */
+    SEGUE_GRAPH_REASON_READ_AFTER_WRITE = 1u << 0,
+    /** `to` writes what `from` reads. */
+    SEGUE_GRAPH_REASON_WRITE_AFTER_READ = 1u << 1,
+    /** Both write it. */
+    SEGUE_GRAPH_REASON_WRITE_AFTER_WRITE = 1u << 2,
+    /** One of them may touch anything (SEGUE_ENTRY_OPAQUE). */
+    SEGUE_GRAPH_REASON_OPAQUE = 1u << 3,
+    /** With the ones above: one range is of a slot, which may stand for the memory of the other. */
+    SEGUE_GRAPH_REASON_MAY_ALIAS = 1u << 4,
+    /** A barrier or an event orders them, and they do not conflict: kept because of
+     *  SEGUE_COMMAND_BUFFER_BARRIER_ORDER. */
+    SEGUE_GRAPH_REASON_BARRIER = 1u << 5,
+    /** They follow each other on one lane. Alone: order that the shape adds, and nothing needs. */
+    SEGUE_GRAPH_REASON_LANE = 1u << 6,
+    /** One of them is a join, which stands for many. */
+    SEGUE_GRAPH_REASON_JOIN = 1u << 7,
+    /** None of the others: what `to` conflicts with comes before `from`. */
+    SEGUE_GRAPH_REASON_IMPLIED = 1u << 8,
 };
 
 /** "`to` runs after `from`". */
@@ -109,6 +140,8 @@ struct segue_graph_edge {
     uint32_t from;
     uint32_t to;
     enum segue_graph_edge_type type;
+    /** Bits of segue_graph_reason, at least one. */
+    uint32_t reasons;
 };
 
 /** Nodes in creation order, and the edges between them, sorted by `to`, then `from`. */
@@ -117,6 +150,8 @@ struct segue_graph_view {
     uint32_t node_count;
     const struct segue_graph_edge *edges;
     uint32_t edge_count;
+    /** Lanes are below this. 0 in stage DAG. */
+    uint32_t lane_count;
 };
 
 /**
@@ -126,6 +161,29 @@ struct segue_graph_view {
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_command_buffer_get_graph(segue_command_buffer *command_buffer, enum segue_graph_stage stage,
                                struct segue_graph_view *out_view);
+
+/** One pair of accesses because of which a command waits for another. */
+struct segue_graph_conflict {
+    /** Bits of segue_graph_reason up to MAY_ALIAS. With OPAQUE the rest means nothing. */
+    uint32_t reasons;
+    /** Which range of each command: a dispatch's binding; of a copy 0 is the source, 1 the target;
+     *  0 of a fill or an update. */
+    uint32_t from_access;
+    uint32_t to_access;
+    /** The bytes that both touch, in the buffer or slot that the later command names. */
+    struct segue_buffer_ref range;
+};
+
+/**
+ * Why an edge of the last view is there: the pairs of accesses of its two commands that conflict.
+ * @param edge           index of the edge in what segue_command_buffer_get_graph returned last.
+ * @param out_conflicts  room for `capacity`; as many as fit are written. NULL with 0.
+ * @param out_count      how many there are; 0 where the edge's reasons are others.
+ * @return SEGUE_INVALID_STATE without a view, SEGUE_OUT_OF_RANGE for an edge that it lacks.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_command_buffer_explain_edge(
+    segue_command_buffer *command_buffer, uint32_t edge, struct segue_graph_conflict *out_conflicts,
+    uint32_t capacity, uint32_t *out_count);
 
 /** Which mode the command buffer runs in (AUTO resolved), its size and what preparing it cost. */
 struct segue_command_buffer_stats {
@@ -139,6 +197,10 @@ struct segue_command_buffer_stats {
     /** Of the last graph built; 0 in stream mode. */
     uint32_t node_count;
     uint32_t edge_count;
+    /** The graph came from the cache (segue/cache.h), and that many of its nodes were written;
+     *  build_ns is then the time to find and to write it. */
+    bool reused;
+    uint32_t nodes_written;
     /** Host time from begin to end without lowering, of lowering (order and shape), of building the
      *  driver's graph, of instantiating it, and of uploading it. */
     uint64_t record_ns;

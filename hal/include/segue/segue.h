@@ -8,7 +8,9 @@
 
 #include <segue/base.h>
 #include <segue/buffer.h>
+#include <segue/cache.h>
 #include <segue/command_buffer.h>
+#include <segue/cost.h>
 #include <segue/device.h>
 #include <segue/executable.h>
 #include <segue/inspect.h>

@@ -19,6 +19,9 @@ struct segue_reference_launch {
     uint32_t grid[3];
     uint32_t block[3];
     uint32_t dynamic_shared_bytes;
+    /** Blocks of a cluster; 0 0 0 for a launch without clusters. */
+    uint32_t cluster[3];
+    bool cooperative;
     /** Pointers to the parameter values, in order, as given at the launch; bindings are 8-byte
      *  device addresses. Read them with memcpy or through aligned pointers: each value is aligned
      *  to 16 bytes. */
@@ -139,6 +142,9 @@ struct segue_soft_api {
     /** While true nothing asynchronous runs: work stays in flight until it is set to false (a call
      *  that waits for such work runs it all the same). */
     void (*set_paused)(bool paused);
+    /** Whether node `node` (in order of creation) of two executable graphs is the same: parameters,
+     *  edges, enabled or not. False for handles of something else. */
+    bool (*compare_graph_nodes)(void *left_exec, void *right_exec, uint32_t node);
 };
 
 /** Version of struct segue_soft_api. */

@@ -22,7 +22,7 @@ extern "C" {
 /** Version of the format that this library writes; it reads this major version. */
 #define SEGUE_TRACE_VERSION_MAJOR 1
 /** See SEGUE_TRACE_VERSION_MAJOR. */
-#define SEGUE_TRACE_VERSION_MINOR 0
+#define SEGUE_TRACE_VERSION_MINOR 1
 
 /** Type of an element. */
 enum segue_dtype {
@@ -147,12 +147,47 @@ typedef struct segue_trace_session segue_trace_session;
 /** Progress of a long step, e.g. ("fill buffers", bytes done, bytes in all). */
 typedef void (*segue_progress_fn)(void *context, const char *step, uint64_t done, uint64_t total);
 
+/** What barriers of a session's command buffers order. */
+enum segue_trace_order {
+    /** As each was recorded. */
+    SEGUE_TRACE_ORDER_AUTO = 0,
+    /** Only commands that conflict: none has SEGUE_COMMAND_BUFFER_BARRIER_ORDER. */
+    SEGUE_TRACE_ORDER_HAZARD = 1,
+    /** Everything: all have it. */
+    SEGUE_TRACE_ORDER_BARRIER = 2,
+};
+
+/** What constant memory of a trace holds. Pointers live as long as the trace. */
+struct segue_trace_constant {
+    /** A whole memory, not yet filled. */
+    segue_buffer *buffer;
+    const char *name;
+    uint64_t size_bytes;
+    /** `content` says how it is made; else its bytes are a range of an open file. */
+    bool is_generated;
+    struct segue_content content;
+    int fd;
+    const char *file;
+    uint64_t offset_bytes;
+};
+
+/**
+ * Asked for each constant memory when a session is created. True: the caller fills it before the
+ * first run. False: the session does, now.
+ */
+typedef bool (*segue_trace_fill_fn)(void *context, const struct segue_trace_constant *constant);
+
 /** How to replay. */
 struct segue_trace_session_params {
     /** Mode for every command buffer; AUTO: as each was recorded. */
     enum segue_execution_mode mode;
     /** See segue_command_buffer_params.order_seed. */
     uint64_t order_seed;
+    enum segue_trace_order order;
+    /** Measure how long each command takes: all run as graphs, one command after the other in
+     *  recorded order, with a kernel of one thread between them that writes down the time. Results
+     *  are the same; `mode` and `order` do not count. See segue_trace_session_get_durations. */
+    bool profile;
     /** Of command buffer `limited_command_buffer` only the first `command_limit` commands are
      *  recorded, and the signals, resets and waits of events behind them; open groups are closed.
      */
@@ -164,6 +199,9 @@ struct segue_trace_session_params {
     segue_trace_session *share_buffers;
     segue_progress_fn progress;
     void *progress_context;
+    /** NULL: the session fills all buffers. */
+    segue_trace_fill_fn fill;
+    void *fill_context;
 };
 
 /** Creates the trace's buffers with their contents, its executables, and records its command
@@ -188,6 +226,37 @@ struct segue_trace_timing {
 /** Runs all submissions and waits. @param out_timing NULL: not wanted. */
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_trace_session_run(segue_trace_session *session, struct segue_trace_timing *out_timing);
+
+/**
+ * How long the commands of a command buffer take by themselves, without launch and edges, in the
+ * caches that those before them leave: means over the runs of a session made with `profile`, the
+ * first of several left out. Where a run executes it more than once, the last time counts.
+ * @param out_durations_ns  per command, at most `capacity`: 0 for one that does no work on the
+ *                          device, at least 1 for the others.
+ * @param out_count         how many commands there are.
+ * @return SEGUE_INVALID_STATE without `profile` or before the first run.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_session_get_durations(
+    const segue_trace_session *session, uint32_t command_buffer, uint32_t *out_durations_ns,
+    uint32_t capacity, uint32_t *out_count);
+
+/** Durations of the commands of one command buffer, by index; those of dispatches that are not 0
+ *  are written. */
+struct segue_trace_durations {
+    uint32_t command_buffer;
+    const uint32_t *durations_ns;
+    uint32_t count;
+};
+
+/**
+ * Writes a trace once more, with these durations in place of those it had. The new document refers
+ * to the same files as the old one, so it must be in the same folder; it may be the old one.
+ * @return SEGUE_INVALID_ARGUMENT for another folder, SEGUE_INVALID_DATA if the document has changed
+ *         since it was loaded, SEGUE_IO_ERROR.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_trace_write_durations(const segue_trace *trace, const struct segue_trace_durations *durations,
+                            uint32_t durations_count, const char *path);
 
 /** Outcome of one expectation. */
 struct segue_verification {
