@@ -36,6 +36,19 @@ for layers in 1 16; do
 done
 "$bin/segue-replay" check --device cuda://0 --seeds 3 "$out/llama-1.json"
 
+echo "== Shapes of graphs, side by side"
+build/release/tests/bench/bin/segue-bench --shapes --device cuda://0 --trace "$out/llama-16.json" \
+  --json "$out/shapes.json" >"$out/shapes.txt" || echo "segue-bench --shapes failed"
+cat "$out/shapes.txt"
+
+echo "== How long each dispatch takes, and what that does for the graph"
+"$bin/segue-replay" bench --device cuda://0 --iterations 20 --profile "$out/llama-16-profiled.json" \
+  "$out/llama-16.json"
+"$bin/segue-replay" bench --device cuda://0 --mode graph --iterations 100 --no-restore \
+  "$out/llama-16-profiled.json"
+"$bin/segue-replay" report --device cuda://0 --output "$out/llama-16.html" \
+  --trace "$out/llama-16-lanes.json" "$out/llama-16-profiled.json"
+
 # What is left of a step when its kernels do nothing: the same traces with empty bodies.
 mkdir -p "$out/empty"
 for layers in 1 16; do
