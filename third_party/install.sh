@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# install.sh [tests]: installs what building Segue needs (with `tests`, also what its tests need),
-# with apt where that is allowed. Does nothing where nothing is missing. Exit code 2: something is
-# missing and could not be installed; the message names the packages. What only some tests need
-# (doxygen) may be missing: these are skipped.
+# install.sh [tests|all]: installs what building Segue needs; with `tests`, also what its tests need;
+# with `all`, also what all of tests/run.sh needs (clang, gcovr). With apt, where that is allowed.
+# Does nothing where nothing is missing. Exit code 2: something is missing and could not be
+# installed; the message names the packages. What only some tests need (doxygen) may be missing:
+# these are skipped.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/third_party/common.sh"
@@ -27,14 +28,28 @@ compiles() {
   $compiler -c "$probe" -o "$work/probe.o" 2>/dev/null
 }
 
+# Whether clang has libFuzzer and the sanitizers.
+fuzzes() {
+  echo 'int LLVMFuzzerTestOneInput(const char *data, long size) { return data == 0 && size; }' \
+    >"$work/fuzz.c"
+  clang -fsanitize=fuzzer,address,undefined "$work/fuzz.c" -o "$work/fuzz" 2>/dev/null
+}
+
 compiles "${CC:-cc}" c stdlib.h || need "gcc libc6-dev"
 command -v cmake >/dev/null || need cmake
 command -v ninja >/dev/null || need ninja-build
 compiles "${CC:-cc}" c jansson.h || need libjansson-dev
 compiles "${CC:-cc}" c xxhash.h || need libxxhash-dev
-if [ "${1:-}" = tests ]; then
-  compiles "${CXX:-c++}" cpp cstdlib || need g++
-  compiles "${CC:-cc}" c stdarg.h stddef.h setjmp.h stdint.h cmocka.h || need libcmocka-dev
+case ${1:-} in
+  tests | all)
+    compiles "${CXX:-c++}" cpp cstdlib || need g++
+    compiles "${CC:-cc}" c stdarg.h stddef.h setjmp.h stdint.h cmocka.h || need libcmocka-dev
+    ;;
+esac
+if [ "${1:-}" = all ]; then
+  command -v gcovr >/dev/null || need gcovr
+  command -v clang++ >/dev/null || need clang
+  fuzzes || need "clang libclang-rt-dev"
 fi
 # Only convenient: asked for when something else is missing anyway.
 if [ -n "$missing" ]; then
@@ -44,7 +59,7 @@ if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
   install_packages $missing
 fi
-if [ "${1:-}" = tests ]; then
+if [ -n "${1:-}" ]; then
   missing=
   python3 -c 'import jsonschema' 2>/dev/null || need python3-jsonschema
   command -v doxygen >/dev/null || need doxygen
