@@ -282,8 +282,9 @@ static segue_status describe_dag(struct builder *builder, struct segue_graph_vie
     const size_t count = depend.node_count;
     const size_t scratch_bytes = (3 * count + 1) * sizeof(uint32_t);
     uint32_t *memory = segue_allocate(depend.allocator, scratch_bytes);
-    const struct scratch scratch = {memory, memory + count, memory + 2 * count};
+    struct scratch scratch = {0};
     if (memory) {
+        scratch = (struct scratch){memory, memory + count, memory + 2 * count};
         add_dependencies(builder, &depend, &scratch);
         status = allocate_view(builder);
     } else {
