@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh [quick]: builds Segue and runs all its tests: optimised; under the address and
 # undefined-behaviour sanitizers; under the thread sanitizer; not optimised and with NDEBUG; built
-# by clang; with branches counted (tests/coverage.sh); and a minute of each fuzz target
+# by clang; with branches counted (tests/coverage.sh); and 40 s of each fuzz target
 # (tests/fuzz/run.sh). `quick` stops after the first, and leaves out its longest tests. Tests that
 # need a GPU are skipped, with a reason, where there is none. What each part came to stands at the
 # end and in build/test-summary.txt.
@@ -26,7 +26,7 @@ esac
 # at in the optimised one only, since they do not depend on how the code is compiled.
 fewer_programs=${SEGUE_TEST_PROGRAMS:-20}
 fewer_faults=${SEGUE_TEST_FAULTS:-2}
-fuzz_seconds=${SEGUE_TEST_FUZZ_SECONDS:-60}
+fuzz_seconds=${SEGUE_TEST_FUZZ_SECONDS:-40}
 
 began=$(date +%s)
 jobs=$(nproc)
@@ -200,7 +200,9 @@ if [ "$builds" != release ]; then
     --exclude-regex '^(pairs_rules|unit_int4_compile|prepack_packed_crash)'
   run_tests asan "$fewer" "$@"
   wait_for_build tsan && find_runner
-  run_tests tsan "$fewer" "$@"
+  # These have one thread, and take the longest.
+  run_tests tsan "$fewer, no long tests of one thread" --label-exclude 'gpu|install' --exclude-regex \
+    '^(pairs_rules|unit_int4|unit_depend|prepack_packed_(crash|damage)|bench_quick)'
   runner=
   run_tests ndebug "$fewer" "$@"
   run_tests clang "only unit, pairs and cli" --label-regex 'unit|pairs|cli' "$@"
