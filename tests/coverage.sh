@@ -20,7 +20,7 @@ fi
 build=${1:-$root/build/coverage}
 jobs=$(nproc)
 mkdir -p "$build"
-export SEGUE_TEST_PROGRAMS="${SEGUE_TEST_PROGRAMS:-100}" SEGUE_TEST_FAULTS="${SEGUE_TEST_FAULTS:-8}"
+export SEGUE_TEST_PROGRAMS="${SEGUE_TEST_PROGRAMS:-40}" SEGUE_TEST_FAULTS="${SEGUE_TEST_FAULTS:-8}"
 
 cmake --preset coverage -B "$build" >"$build/configure.log" || {
   cat "$build/configure.log"
