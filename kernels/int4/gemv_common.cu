@@ -44,6 +44,8 @@ typedef unsigned long long u64;
 #define PER_ROW 0
 #endif
 #define HAS_OFFSETS (ZERO == ZERO_OFFSETS || ZERO == ZERO_MIDDLE_OFFSETS)
+// Zero points of 8 bits are stored as the weights are, with 128 added.
+#define WIDE_POINTS (BITS == 8 && ZERO == ZERO_POINTS)
 #define TILES ((ROWS + 15) / 16)
 #define BLOCKS ((COLUMNS + 127) / 128)
 #define PLANES (BITS / 4)
@@ -78,6 +80,7 @@ typedef unsigned long long u64;
 #define MINUS_MAGIC 0xC300C300u
 #define ONE 0x3F803F80u
 #define SIXTEEN 0x41804180u
+#define MINUS_SIXTEEN_MAGIC 0xC500C500u  // -16 * 128, in units of 16.
 #define MINUS_SIXTEEN_MIDDLE 0xC508C508u // -16 * (128 + 8)
 #else
 #define MMA "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
@@ -85,6 +88,7 @@ typedef unsigned long long u64;
 #define MINUS_MAGIC 0xE400E400u
 #define ONE 0x3C003C00u
 #define SIXTEEN 0x4C004C00u
+#define MINUS_SIXTEEN_MAGIC 0xF400F400u  // -16 * 1024, in units of 16.
 #define MINUS_SIXTEEN_MIDDLE 0xF408F408u // -16 * (1024 + 8)
 #endif
 
@@ -292,6 +296,11 @@ struct factors {
     float offset[2];
     // -(magic + zero), twice.
     u32 minus_zero[2];
+#if WIDE_POINTS
+    // Of the zero point's lower and upper four bits, as the planes take them.
+    u32 minus_low[2];
+    u32 minus_high[2];
+#endif
 };
 
 // Two neighbours of an array of scales: pair `i`.
@@ -322,6 +331,13 @@ __device__ __forceinline__ factors load_factors(const u8 *record, u32 index)
     const u32 points = ZERO == ZERO_POINTS ? ((const u16 *)zeros)[index] : middle * 0x0101u;
     f.minus_zero[0] = MINUS_MAGIC + (points & 0xFF) * 0x00010001u;
     f.minus_zero[1] = MINUS_MAGIC + (points >> 8) * 0x00010001u;
+#if WIDE_POINTS
+#pragma unroll
+    for (u32 i = 0; i < 2; i++) {
+        f.minus_low[i] = MINUS_MAGIC + (points >> 8 * i & 15) * 0x00010001u;
+        f.minus_high[i] = MINUS_SIXTEEN_MAGIC + (points >> (8 * i + 4) & 15) * 0x00010001u;
+    }
+#endif
     return f;
 }
 

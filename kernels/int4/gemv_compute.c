@@ -97,7 +97,7 @@ static struct factors load_factors(const struct product *product, const uint8_t 
     const uint8_t *zeros = record + (size_t)TILE_ROWS * layout->record_groups * layout->scale_bytes;
     struct factors factors = {.scale = quant_load(record, type, index)};
     if (c->zero == SEGUE_QUANT_ZERO_POINTS)
-        factors.point = (float)zeros[index];
+        factors.point = (float)(layout->planes == 2 ? zeros[index] - 128 : zeros[index]);
     else if (c->zero != SEGUE_QUANT_ZERO_MIDDLE)
         factors.offset = quant_load(zeros, type, index);
     return factors;

@@ -41,10 +41,17 @@ __device__ __forceinline__ void expand_word(u32 word, u32 plane, const factors &
         const u32 q = take_pair(word, 4 * i);
         if (PLANES == 1)
             a[i] = fma_pair(q, ONE, f.minus_zero[i % 2]);
+#if WIDE_POINTS
+        else if (plane == 0)
+            a[i] = fma_pair(q, ONE, f.minus_low[i % 2]);
+        else
+            a[i] = fma_pair(q, SIXTEEN, f.minus_high[i % 2]);
+#else
         else if (plane == 0)
             a[i] = fma_pair(q, ONE, MINUS_MAGIC);
         else
             a[i] = fma_pair(q, SIXTEEN, MINUS_SIXTEEN_MIDDLE);
+#endif
     }
 }
 

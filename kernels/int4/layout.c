@@ -48,11 +48,12 @@ static segue_status check_format(const struct segue_quant_matrix *matrix)
         return quant_fail(NULL, SEGUE_INVALID_ARGUMENT,
                           "matrix \"%s\": zero is %d; use a value of segue_quant_zero", name,
                           (int)matrix->zero);
-    if (matrix->bits == 8 && matrix->zero != SEGUE_QUANT_ZERO_MIDDLE)
-        return quant_fail(NULL, SEGUE_INVALID_ARGUMENT,
-                          "matrix \"%s\": zero is %d; weights of 8 bits are symmetric "
-                          "(SEGUE_QUANT_ZERO_MIDDLE)",
-                          name, (int)matrix->zero);
+    if (matrix->bits == 8 && matrix->zero == SEGUE_QUANT_ZERO_MIDDLE_OFFSETS)
+        return quant_fail(
+            NULL, SEGUE_INVALID_ARGUMENT,
+            "matrix \"%s\": zero is SEGUE_QUANT_ZERO_MIDDLE_OFFSETS; weights of 8 bits "
+            "are signed: use SEGUE_QUANT_ZERO_OFFSETS",
+            name);
     return SEGUE_OK;
 }
 

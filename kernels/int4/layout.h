@@ -48,6 +48,13 @@ segue_status segue_quant_chunk_constants(const struct segue_quant_matrix *matrix
 /** Bytes of a zero point or an offset; 0: the format has none. */
 uint32_t segue_quant_zero_bytes(enum segue_quant_zero zero, enum segue_quant_type scale_type);
 
+/** What every byte of zeros changes by between the plain and the packed form: zero points of 8 bits
+ *  are counted as the stored weights are, with 128 added. */
+static inline uint8_t quant_zero_flip(const struct segue_quant_pack_constants *constants)
+{
+    return constants->bits == 8 && constants->zero_bytes == 1 ? 0x80 : 0;
+}
+
 /** Plain row of packed row `row`, where pairs stand `stride` apart. */
 static inline uint32_t quant_plain_row(uint32_t row, uint32_t stride)
 {

@@ -117,7 +117,15 @@ struct record {
     uint64_t tile;
     /** Of the record's first group. */
     uint32_t first_group;
+    /** Exclusive-ored to every byte. */
+    uint8_t flip;
 };
+
+static void copy_element(uint8_t *target, const uint8_t *source, const struct record *record)
+{
+    for (uint32_t i = 0; i < record->element_bytes; i++)
+        target[i] = source[i] ^ record->flip;
+}
 
 static void copy_record(const struct chunk *chunk, const struct record *record, uint8_t *packed,
                         bool unpack)
@@ -134,7 +142,7 @@ static void copy_record(const struct chunk *chunk, const struct record *record, 
             memset(packed_element, 0, bytes);
         } else if (inside) {
             uint8_t *plain = record->plain + (plain_row * chunk->layout.groups + group) * bytes;
-            memcpy(unpack ? plain : packed_element, unpack ? packed_element : plain, bytes);
+            copy_element(unpack ? plain : packed_element, unpack ? packed_element : plain, record);
         }
     }
 }
@@ -144,13 +152,14 @@ static void copy_records(const struct chunk *chunk, uint64_t tile, uint32_t firs
                          uint8_t *packed, bool unpack)
 {
     const struct quant_layout *layout = &chunk->layout;
-    struct record record = {chunk->plain->scales, layout->scale_bytes, tile, first_group};
+    struct record record = {chunk->plain->scales, layout->scale_bytes, tile, first_group, 0};
     copy_record(chunk, &record, packed, unpack);
     if (layout->zero_bytes == 0)
         return;
     packed += (size_t)TILE_ROWS * layout->record_groups * layout->scale_bytes;
     record.plain = chunk->plain->zeros;
     record.element_bytes = layout->zero_bytes;
+    record.flip = quant_zero_flip(chunk->constants);
     copy_record(chunk, &record, packed, unpack);
 }
 

@@ -96,10 +96,17 @@ __device__ inline u32 pack_word(const constants &c, const u8 *weights, u64 tile,
     return value;
 }
 
+// What every byte of zeros changes by: zero points of 8 bits are counted as the stored weights are,
+// with 128 added.
+__device__ inline u8 zero_flip(const constants &c)
+{
+    return c.bits == 8 && c.zero_bytes == 1 ? 0x80 : 0;
+}
+
 // Element `i` of one kind of a record of scales; `bytes` is 1, 2 or 4. Bytes one by one: a plain
 // array of single bytes may begin anywhere.
 __device__ inline void pack_element(const constants &c, const layout &l, const u8 *plain, u32 bytes,
-                                    u64 tile, u32 first_group, u32 i, u8 *packed)
+                                    u8 flip, u64 tile, u32 first_group, u32 i, u8 *packed)
 {
     const u64 row = tile * TILE_ROWS + i / (2 * l.record_groups) + 8 * (i % 2);
     const u32 group = first_group + i / 2 % l.record_groups;
@@ -107,7 +114,7 @@ __device__ inline void pack_element(const constants &c, const layout &l, const u
     const u64 from =
         inside ? ((u64)plain_row_of((u32)row, c.pair_stride) * l.groups + group) * bytes : 0;
     for (u32 k = 0; k < bytes; k++)
-        packed[i * bytes + k] = inside ? plain[from + k] : 0;
+        packed[i * bytes + k] = inside ? plain[from + k] ^ flip : 0;
 }
 
 __device__ inline void pack_record(const constants &c, const layout &l, const u8 *scales,
@@ -115,9 +122,9 @@ __device__ inline void pack_record(const constants &c, const layout &l, const u8
 {
     const u32 count = TILE_ROWS * l.record_groups;
     for (u32 i = threadIdx.x; i < count; i += blockDim.x) {
-        pack_element(c, l, scales, c.scale_bytes, tile, first_group, i, packed);
+        pack_element(c, l, scales, c.scale_bytes, 0, tile, first_group, i, packed);
         if (c.zero_bytes != 0)
-            pack_element(c, l, zeros, c.zero_bytes, tile, first_group, i,
+            pack_element(c, l, zeros, c.zero_bytes, zero_flip(c), tile, first_group, i,
                          packed + count * c.scale_bytes);
     }
 }
@@ -182,7 +189,7 @@ __device__ inline u8 unpack_byte(const constants &c, const layout &l, const u8 *
 
 // Scale or zero `index` of the plain ones; `skipped` bytes of each record come before its kind.
 __device__ inline void unpack_element(const constants &c, const layout &l, const u8 *packed,
-                                      u32 skipped, u32 bytes, u64 index, u8 *plain)
+                                      u32 skipped, u32 bytes, u8 flip, u64 index, u8 *plain)
 {
     const u32 packed_row = packed_row_of((u32)(index / l.groups), c.pair_stride);
     const u32 group = (u32)(index % l.groups);
@@ -194,7 +201,7 @@ __device__ inline void unpack_element(const constants &c, const layout &l, const
     at += ((packed_row % 8 * l.record_groups + group % l.record_groups) * 2 + packed_row / 8 % 2) *
           bytes;
     for (u32 k = 0; k < bytes; k++)
-        plain[index * bytes + k] = packed[at + k];
+        plain[index * bytes + k] = packed[at + k] ^ flip;
 }
 
 __device__ void unpack(const constants &c, const u8 *packed, u8 *weights, u8 *scales, u8 *zeros)
@@ -206,10 +213,10 @@ __device__ void unpack(const constants &c, const u8 *packed, u8 *weights, u8 *sc
     for (u64 i = first; i < weight_bytes; i += step)
         weights[i] = unpack_byte(c, l, packed, i);
     for (u64 i = first; i < (u64)c.row_count * l.groups; i += step) {
-        unpack_element(c, l, packed, 0, c.scale_bytes, i, scales);
+        unpack_element(c, l, packed, 0, c.scale_bytes, 0, i, scales);
         if (c.zero_bytes != 0)
             unpack_element(c, l, packed, TILE_ROWS * l.record_groups * c.scale_bytes, c.zero_bytes,
-                           i, zeros);
+                           zero_flip(c), i, zeros);
     }
 }
 

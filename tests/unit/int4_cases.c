@@ -73,7 +73,8 @@ void int4_case_make(struct int4_case *test, const struct segue_quant_matrix *mat
     test->plain.zeros = allocate(test->sizes.zeros_bytes);
     for (size_t i = 0; i < groups; i++) {
         if (matrix->zero == SEGUE_QUANT_ZERO_POINTS)
-            ((uint8_t *)test->plain.zeros)[i] = (uint8_t)(random_word(&test->random) % 17);
+            ((uint8_t *)test->plain.zeros)[i] =
+                (uint8_t)(random_word(&test->random) % (matrix->bits == 8 ? 256 : 17));
         else
             int4_store(test->plain.zeros, matrix->scale_type, i,
                        8.0 * int4_random(&test->random) * draw_scale(test, flavour));
@@ -94,18 +95,20 @@ double int4_case_weight(const struct int4_case *test, uint32_t row, uint32_t col
     const size_t index = (size_t)row * matrix->columns + column;
     const size_t group = index / matrix->group_size;
     const double scale = int4_load(test->plain.scales, matrix->scale_type, group);
-    if (matrix->bits == 8)
-        return (double)(int8_t)weights[index] * scale;
-    const double q = index % 2 != 0 ? weights[index / 2] >> 4 : weights[index / 2] & 15;
+    const bool wide = matrix->bits == 8;
+    const double q = wide             ? (double)(int8_t)weights[index]
+                     : index % 2 != 0 ? weights[index / 2] >> 4
+                                      : weights[index / 2] & 15;
+    const uint8_t *points = test->plain.zeros;
     switch (matrix->zero) {
     case SEGUE_QUANT_ZERO_POINTS:
-        return (q - ((const uint8_t *)test->plain.zeros)[group]) * scale;
+        return (q - (wide ? (double)(int8_t)points[group] : points[group])) * scale;
     case SEGUE_QUANT_ZERO_OFFSETS:
         return q * scale + int4_load(test->plain.zeros, matrix->scale_type, group);
     case SEGUE_QUANT_ZERO_MIDDLE_OFFSETS:
         return (q - 8.0) * scale + int4_load(test->plain.zeros, matrix->scale_type, group);
     default:
-        return (q - 8.0) * scale;
+        return wide ? q * scale : (q - 8.0) * scale;
     }
 }
 
@@ -294,6 +297,10 @@ static const struct segue_quant_gemv_params shapes[] = {
     SHAPE(64, 512, 8, 512, BF16, MIDDLE, 0, 1, BF16, F32, 0),
     SHAPE(35, 416, 8, 32, F16, MIDDLE, 0, 3, F16, F32, 0),
     SHAPE(48, 640, 8, 128, F32, MIDDLE, 0, 8, BF16, BF16, 0),
+    SHAPE(51, 768, 8, 128, BF16, POINTS, 0, 1, BF16, F32, 0),
+    SHAPE(64, 416, 8, 32, F16, POINTS, 16, 9, F16, F32, 0),
+    SHAPE(64, 520, 8, 520, F32, POINTS, 0, 10, BF16, F32, 0),
+    SHAPE(48, 512, 8, 64, F16, OFFSETS, 0, 2, F16, F32, 0),
     // Batches.
     SHAPE(80, 512, 4, 32, BF16, MIDDLE, 0, 9, BF16, F32, 0),
     SHAPE(80, 512, 4, 128, F16, MIDDLE, 0, 16, F16, F32, 0),

@@ -61,7 +61,12 @@ static void test_refusals(void **state)
     bytes.bits = 8;
     assert_int_equal(segue_quant_check(&bytes), SEGUE_OK);
     bytes.zero = SEGUE_QUANT_ZERO_POINTS;
+    assert_int_equal(segue_quant_check(&bytes), SEGUE_OK);
+    bytes.zero = SEGUE_QUANT_ZERO_OFFSETS;
+    assert_int_equal(segue_quant_check(&bytes), SEGUE_OK);
+    bytes.zero = SEGUE_QUANT_ZERO_MIDDLE_OFFSETS;
     assert_int_equal(segue_quant_check(&bytes), SEGUE_INVALID_ARGUMENT);
+    assert_non_null(strstr(segue_last_error()->message, "\"layers.0.wq\": zero is "));
 }
 
 static void test_row_ranges(void **state)
@@ -139,6 +144,35 @@ static void test_layout_by_hand(void **state)
                      SEGUE_OK);
     for (uint32_t i = 0; i < 1024; i++)
         assert_int_equal(packed[i], i / 16 < 4 && i % 16 < 8 ? 0x83 : 0x88);
+}
+
+/** Row r, column k of 16 x 256 bytes holds 17 r + 5 k, zero points are 2 r + group - 100. */
+static void test_layout_of_bytes_by_hand(void **state)
+{
+    (void)state;
+    enum { BLOCK_BYTES = 2 * 1024 + 16 * 2 + 16 };
+    static uint8_t weights[16 * 256], packed[2 * BLOCK_BYTES];
+    static uint16_t scales[16 * 2];
+    int8_t zeros[16 * 2];
+    const struct segue_quant_matrix matrix = {
+        .rows = 16, .columns = 256, .bits = 8, .group_size = 128, .zero = SEGUE_QUANT_ZERO_POINTS};
+    const struct segue_quant_plain plain = {weights, scales, zeros};
+    for (uint32_t i = 0; i < sizeof(weights); i++)
+        weights[i] = (uint8_t)(17 * (i / 256) + 5 * (i % 256));
+    for (int i = 0; i < 32; i++)
+        zeros[i] = (int8_t)(i - 100);
+    assert_int_equal(segue_quant_packed_size_bytes(&matrix), sizeof(packed));
+    assert_int_equal(segue_quant_pack(&matrix, (struct segue_quant_rows){0, 16}, &plain, packed),
+                     SEGUE_OK);
+    // Lane 0, word 0: rows 0 and 8, columns 0 to 3, with 128 added: 80 85 8A 8F and 08 0D 12 17;
+    // lower halves first, upper ones in the other plane.
+    static const uint8_t low[] = {0x80, 0xD5, 0x2A, 0x7F}, high[] = {0x08, 0x08, 0x18, 0x18};
+    assert_memory_equal(packed, low, 4);
+    assert_memory_equal(packed + 1024, high, 4);
+    // Zero points of rows 0 8 1 9, with 128 added: 28, 44, 30, 46. Those of block 1 count one more.
+    static const uint8_t points[2][4] = {{28, 44, 30, 46}, {29, 45, 31, 47}};
+    assert_memory_equal(packed + 2048 + 32, points[0], 4);
+    assert_memory_equal(packed + BLOCK_BYTES + 2048 + 32, points[1], 4);
 }
 
 static uint8_t *guarded(size_t size_bytes)
@@ -304,11 +338,9 @@ static void test_product(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_row_ranges),
-        cmocka_unit_test(test_layout_by_hand),
-        cmocka_unit_test(test_packing),
-        cmocka_unit_test(test_packing_refuses_null),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_row_ranges),
+        cmocka_unit_test(test_layout_by_hand), cmocka_unit_test(test_layout_of_bytes_by_hand),
+        cmocka_unit_test(test_packing),        cmocka_unit_test(test_packing_refuses_null),
         cmocka_unit_test(test_product),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

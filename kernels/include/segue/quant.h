@@ -41,15 +41,16 @@ enum segue_quant_type {
     SEGUE_QUANT_F32 = 2,
 };
 
-/** What a stored 4-bit number q stands for, s being its group's scale. */
+/** What a stored number q stands for, s being its group's scale. Numbers of 4 bits are 0 to 15,
+ * those of 8 bits are signed bytes. */
 enum segue_quant_zero {
-    /** (q - 8) * s. The only one for 8 bits, where q is a signed byte and stands for q * s. */
+    /** (q - 8) * s; 8 bits: q * s. */
     SEGUE_QUANT_ZERO_MIDDLE = 0,
-    /** (q - z) * s, z a byte for each group, 0 to 16. */
+    /** (q - z) * s, z a byte for each group: 0 to 16; 8 bits: a signed byte. */
     SEGUE_QUANT_ZERO_POINTS = 1,
     /** q * s + m, m for each group of the scales' type. */
     SEGUE_QUANT_ZERO_OFFSETS = 2,
-    /** (q - 8) * s + m. */
+    /** (q - 8) * s + m. Not for 8 bits. */
     SEGUE_QUANT_ZERO_MIDDLE_OFFSETS = 3,
 };
 
@@ -82,7 +83,7 @@ SEGUE_API uint64_t segue_quant_packed_size_bytes(const struct segue_quant_matrix
 
 /** Bytes of `row_count` plain rows. */
 struct segue_quant_plain_sizes {
-    /** [rows][columns / 2], even columns in the low nibble; 8 bits: [rows][columns]. */
+    /** [rows][columns / 2], even columns in the low nibble; 8 bits: [rows][columns], signed. */
     uint64_t weights_bytes;
     /** [rows][columns / group_size] of the scales' type. */
     uint64_t scales_bytes;
