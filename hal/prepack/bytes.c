@@ -36,6 +36,7 @@ segue_status segue_prepack_bytes_read(const struct segue_prepack_bytes *bytes,
         return segue_packed_entry_read(bytes->entry, offset_bytes, data, length_bytes);
     const struct segue_prepack_source *source = bytes->source;
     switch (source->kind) {
+    case SEGUE_PREPACK_TENSOR: // A range of a file since it was added.
     case SEGUE_PREPACK_FILE:
         return read_file(bytes, offset_bytes, data, length_bytes);
     case SEGUE_PREPACK_HOST:

@@ -99,6 +99,7 @@ void segue_prepack_plan_destroy(segue_prepack_plan *plan)
         free_item(&plan->items[i]);
     for (uint32_t i = 0; i < plan->packer_count; i++)
         free((void *)(uintptr_t)plan->packers[i].probe.launch.constants);
+    segue_prepack_close_files(plan);
     segue_executable_destroy(plan->checksum);
     segue_semaphore_destroy(plan->done);
     free(plan->results);
@@ -194,6 +195,7 @@ static segue_status copy_inputs(struct segue_prepack_item *item,
         struct segue_prepack_source *params = &item->inputs[i].params;
         item->input_count = i + 1;
         *params = constant->sources[i];
+        params->tensor = NULL;
         // All three become copies, or NULL, before anything may fail.
         copied = copy_text(&params->file);
         copied = copy_text(&params->dtype) && copied;
@@ -237,8 +239,15 @@ segue_status segue_prepack_plan_add(segue_prepack_plan *plan,
     if (plan->has_begun)
         return segue_prepack_fail_on(plan->device, SEGUE_INVALID_STATE,
                                      "prepack: the plan has begun to run; make another one");
+    struct segue_prepack_source sources[SEGUE_PREPACK_MAX_SOURCES];
+    struct segue_prepack_constant resolved = *constant;
     uint64_t packed_bytes = 0;
-    segue_status status = segue_prepack_check(plan, constant, &packed_bytes);
+    segue_status status = segue_prepack_resolve_sources(plan, constant, sources);
+    if (status != SEGUE_OK)
+        return status;
+    if (constant->sources != NULL)
+        resolved.sources = sources;
+    status = segue_prepack_check(plan, &resolved, &packed_bytes);
     if (status != SEGUE_OK)
         return status;
     if (plan->item_count == plan->item_capacity) {
@@ -257,7 +266,7 @@ segue_status segue_prepack_plan_add(segue_prepack_plan *plan,
         .keeps_sources = constant->keeps_sources,
         .result = SEGUE_PREPACK_NONE,
     };
-    status = fill_item(plan, item, constant);
+    status = fill_item(plan, item, &resolved);
     if (status != SEGUE_OK) {
         free_item(item);
         return status;

@@ -16,6 +16,7 @@
 #include "stream.h"
 
 #include <segue/segue.h>
+#include <segue/tensor_file.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -98,6 +99,12 @@ enum segue_prepack_phase {
     SEGUE_PREPACK_PHASE_ENDED,
 };
 
+/** A file of tensors, known by the path that it was opened by. */
+struct segue_prepack_file {
+    char *path;
+    segue_tensor_file *tensors;
+};
+
 struct segue_prepack_plan {
     segue_device *device;
     struct segue_prepack_params params;
@@ -109,6 +116,9 @@ struct segue_prepack_plan {
     uint32_t packer_count;
     struct segue_prepack_result *results;
     uint32_t result_count;
+    /** Files that sources are named in, open as long as the plan. */
+    struct segue_prepack_file *files;
+    uint32_t file_count;
 
     enum segue_prepack_phase phase;
     bool has_begun;
@@ -139,6 +149,15 @@ struct segue_prepack_plan {
     /** Of the thread, for the one that waits. */
     struct segue_error *thread_error;
 };
+
+/** Copies the sources of a constant, those that are named as ranges of files: nothing behind this
+ *  meets SEGUE_PREPACK_TENSOR. `out_sources` has room for SEGUE_PREPACK_MAX_SOURCES, as many as
+ *  source_count may say (plan_sources.c). */
+segue_status segue_prepack_resolve_sources(segue_prepack_plan *plan,
+                                           const struct segue_prepack_constant *constant,
+                                           struct segue_prepack_source *out_sources);
+/** Closes the files. */
+void segue_prepack_close_files(segue_prepack_plan *plan);
 
 /** Checks a constant alone and against the plan (plan_check.c). */
 segue_status segue_prepack_check(const segue_prepack_plan *plan,

@@ -8,19 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/** Types of elements: so many of them in so many bytes. */
-static const struct {
-    const char *name;
-    uint32_t block_elements;
-    uint32_t block_bytes;
-} dtypes[] = {
-    {"BOOL", 1, 1},   {"U8", 1, 1},     {"I8", 1, 1},     {"F8_E4M3", 1, 1}, {"F8_E5M2", 1, 1},
-    {"U16", 1, 2},    {"I16", 1, 2},    {"F16", 1, 2},    {"BF16", 1, 2},    {"U32", 1, 4},
-    {"I32", 1, 4},    {"F32", 1, 4},    {"U64", 1, 8},    {"I64", 1, 8},     {"F64", 1, 8},
-    {"U4", 2, 1},     {"I4", 2, 1},     {"Q4_0", 32, 18}, {"Q4_1", 32, 20},  {"Q5_0", 32, 22},
-    {"Q5_1", 32, 24}, {"Q8_0", 32, 34},
-};
-
 /** What a constant's messages begin with. */
 static const char *name_of(const struct segue_prepack_constant *constant)
 {
@@ -28,17 +15,16 @@ static const char *name_of(const struct segue_prepack_constant *constant)
 }
 
 /** Bytes that dtype and shape make: 0 where they do not fit 64 bits or whole blocks. */
-static uint64_t shape_bytes(const struct segue_prepack_source *source, size_t dtype)
+static uint64_t shape_bytes(const struct segue_prepack_source *source, uint32_t block_elements,
+                            uint32_t block_bytes)
 {
     uint64_t elements = 1;
     for (uint32_t i = 0; i < source->dimension_count; i++) {
-        if (source->shape[i] == 0 || elements > UINT64_MAX / 64 / source->shape[i])
+        if (source->shape[i] == 0 || elements > UINT64_MAX / 512 / source->shape[i])
             return 0;
         elements *= source->shape[i];
     }
-    const uint32_t block_elements = dtypes[dtype].block_elements;
-    return elements % block_elements != 0 ? 0
-                                          : elements / block_elements * dtypes[dtype].block_bytes;
+    return elements % block_elements != 0 ? 0 : elements / block_elements * block_bytes;
 }
 
 static segue_status check_shape(const segue_prepack_plan *plan,
@@ -53,18 +39,16 @@ static segue_status check_shape(const segue_prepack_plan *plan,
                                      SEGUE_PREPACK_MAX_DIMENSIONS);
     if (source->dtype == NULL)
         return SEGUE_OK;
-    const size_t dtype_count = sizeof(dtypes) / sizeof(dtypes[0]);
-    size_t dtype = 0;
-    while (dtype < dtype_count && strcmp(dtypes[dtype].name, source->dtype) != 0)
-        dtype++;
-    if (dtype == dtype_count)
+    uint32_t block_elements = 0;
+    uint32_t block_bytes = 0;
+    if (!segue_tensor_dtype_block(source->dtype, &block_elements, &block_bytes))
         return segue_prepack_fail_on(plan->device, SEGUE_INVALID_ARGUMENT,
                                      "constant %s, source %u: its dtype \"%s\" is not known; leave "
                                      "it out for plain bytes",
                                      name_of(constant), at, source->dtype);
     if (source->dimension_count == 0)
         return SEGUE_OK;
-    const uint64_t expected_bytes = shape_bytes(source, dtype);
+    const uint64_t expected_bytes = shape_bytes(source, block_elements, block_bytes);
     if (expected_bytes != source->size_bytes)
         return segue_prepack_fail_on(plan->device, SEGUE_INVALID_ARGUMENT,
                                      "constant %s, source %u: its shape makes %" PRIu64

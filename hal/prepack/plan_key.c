@@ -73,6 +73,7 @@ static segue_status digest_input(segue_prepack_plan *plan, const char *name,
     const struct segue_prepack_bytes bytes = {
         .source = &input->params, .size_bytes = input->params.size_bytes, .name = name};
     switch (input->params.kind) {
+    case SEGUE_PREPACK_TENSOR: // A range of a file since it was added.
     case SEGUE_PREPACK_FILE:
         status = digest_file(plan, name, input);
         break;

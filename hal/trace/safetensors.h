@@ -23,10 +23,15 @@
 struct segue_tensor {
     /** In the pool of whoever read the file. */
     const char *name;
-    /** A dtype name of the format, e.g. "BF16". Static. */
+    /** A dtype name of the format, e.g. "BF16". Static. NULL (GGUF only): a type that is not known,
+     *  for which type_number stands in the file. */
     const char *dtype_name;
+    uint32_t type_number;
     /** The segue_dtype, -1 for types that only count as bytes (BOOL, F8_E4M3, F8_E5M2). */
     int dtype;
+    /** Outermost dimension first, in the pool. */
+    const uint64_t *shape;
+    uint32_t dimension_count;
     /** From the beginning of the file. */
     uint64_t offset_bytes;
     uint64_t size_bytes;

@@ -64,15 +64,20 @@ static segue_status read_metadata(const struct segue_json *at)
     return SEGUE_OK;
 }
 
-/** Product of the dimensions and the element size. */
+/** The dimensions, and their product with the element size. */
 static segue_status read_shape(const struct segue_json *at, size_t element_bytes,
-                               uint64_t *out_size_bytes)
+                               struct segue_pool *pool, struct segue_tensor *tensor)
 {
     struct segue_json shape;
     uint32_t dimension_count = 0;
     segue_status status = segue_json_member(at, "shape", &shape);
     if (status == SEGUE_OK) {
         status = segue_json_array(&shape, MAX_DIMENSIONS, &dimension_count);
+    }
+    uint64_t *extents =
+        status == SEGUE_OK ? segue_pool_allocate(pool, dimension_count, sizeof(extents[0])) : NULL;
+    if (status == SEGUE_OK && extents == NULL) {
+        status = segue_trace_fail_memory("a list of tensors");
     }
     uint64_t size_bytes = element_bytes;
     for (uint32_t i = 0; status == SEGUE_OK && i < dimension_count; i++) {
@@ -83,14 +88,17 @@ static segue_status read_shape(const struct segue_json *at, size_t element_bytes
             status = segue_json_fail(&shape, "the tensor's size overflows");
         }
         size_bytes *= extent;
+        extents[i] = extent;
     }
-    *out_size_bytes = size_bytes;
+    tensor->size_bytes = size_bytes;
+    tensor->shape = extents;
+    tensor->dimension_count = dimension_count;
     return status;
 }
 
 /** Fills in all but the name; offset_bytes is still relative to the data. */
 static segue_status read_tensor(const struct segue_json *at, uint64_t data_size_bytes,
-                                struct segue_tensor *tensor)
+                                struct segue_pool *pool, struct segue_tensor *tensor)
 {
     static const char *const keys[] = {"dtype", "shape", "data_offsets", NULL};
     struct segue_json child;
@@ -103,7 +111,7 @@ static segue_status read_tensor(const struct segue_json *at, uint64_t data_size_
         status = segue_json_enum(&child, dtype_names, DTYPE_COUNT, &dtype);
     }
     if (status == SEGUE_OK) {
-        status = read_shape(at, dtype_size_bytes(dtype), &tensor->size_bytes);
+        status = read_shape(at, dtype_size_bytes(dtype), pool, tensor);
     }
     if (status == SEGUE_OK) {
         status = segue_json_member(at, "data_offsets", &child);
@@ -186,7 +194,7 @@ static segue_status read_tensors(const struct segue_json *root, uint64_t data_si
                                      MAX_NAME_BYTES);
         } else {
             struct segue_tensor *tensor = &list->tensors[list->tensor_count];
-            status = read_tensor(&at, data_size_bytes, tensor);
+            status = read_tensor(&at, data_size_bytes, pool, tensor);
             if (status == SEGUE_OK) {
                 tensor->name = segue_pool_copy_string(pool, at.key);
                 status = tensor->name != NULL ? SEGUE_OK : segue_trace_fail_memory("tensor names");

@@ -35,6 +35,8 @@ enum segue_prepack_source_kind {
     SEGUE_PREPACK_HOST = 1,
     /** A function that makes them. */
     SEGUE_PREPACK_GENERATOR = 2,
+    /** A tensor of a safetensors or GGUF file, by its name (segue/tensor_file.h). */
+    SEGUE_PREPACK_TENSOR = 3,
 };
 
 /** Makes bytes [offset, offset + length). May be called from several threads at once. False: it
@@ -47,9 +49,11 @@ struct segue_prepack_source {
     enum segue_prepack_source_kind kind;
     /** FILE: open for reading as long as the plan lives. */
     int fd;
-    /** FILE: for messages. NULL: none. Copied. */
+    /** FILE: for messages. NULL: none. TENSOR: the file's path; the plan opens it, once. Copied. */
     const char *file;
-    /** FILE: where the range begins. */
+    /** TENSOR: its name. */
+    const char *tensor;
+    /** FILE: where the range begins. Else 0. */
     uint64_t offset_bytes;
     /** HOST: not copied, valid as long as the plan lives. */
     const void *data;
@@ -61,10 +65,13 @@ struct segue_prepack_source {
     const void *identity;
     size_t identity_bytes;
 
+    /** TENSOR: size, dtype and shape are the file's. What is given here must be the same; 0, NULL
+     * or no dimensions: whatever they are. */
     uint64_t size_bytes;
     /** As in safetensors and GGUF files: "BF16", "U8", "Q4_0" and so on. NULL: plain bytes. */
     const char *dtype;
-    /** Elements by dimension; must fit dtype and size. No dimensions: not checked. */
+    /** Elements by dimension, outermost first; must fit dtype and size. No dimensions: not checked.
+     */
     uint64_t shape[SEGUE_PREPACK_MAX_DIMENSIONS];
     uint32_t dimension_count;
 };
@@ -180,10 +187,12 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_prepack_plan_create(
 SEGUE_API void segue_prepack_plan_destroy(segue_prepack_plan *plan);
 
 /**
- * Adds a constant, after checking all that can be known without reading: sizes, shapes, dtypes,
- * alignment, ranges in files, the destination's memory type and that it is dedicated.
+ * Adds a constant, after checking all that can be known without reading data: sizes, shapes,
+ * dtypes, alignment, ranges in files, the destination's memory type and that it is dedicated. The
+ * headers of files that tensors are named in are read.
  * @return SEGUE_INVALID_ARGUMENT, SEGUE_OUT_OF_RANGE, SEGUE_INVALID_ACCESS, SEGUE_INCOMPATIBLE;
- *         SEGUE_INVALID_STATE once the plan has begun to run.
+ *         as segue_tensor_file_open and segue_tensor_file_find; SEGUE_INVALID_STATE once the plan
+ *         has begun to run.
  */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_prepack_plan_add(
     segue_prepack_plan *plan, const struct segue_prepack_constant *constant, uint32_t *out_index);
