@@ -297,10 +297,6 @@ static const struct segue_quant_gemv_params shapes[] = {
     SHAPE(64, 512, 8, 512, BF16, MIDDLE, 0, 1, BF16, F32, 0),
     SHAPE(35, 416, 8, 32, F16, MIDDLE, 0, 3, F16, F32, 0),
     SHAPE(48, 640, 8, 128, F32, MIDDLE, 0, 8, BF16, BF16, 0),
-    SHAPE(51, 768, 8, 128, BF16, POINTS, 0, 1, BF16, F32, 0),
-    SHAPE(64, 416, 8, 32, F16, POINTS, 16, 9, F16, F32, 0),
-    SHAPE(64, 520, 8, 520, F32, POINTS, 0, 10, BF16, F32, 0),
-    SHAPE(48, 512, 8, 64, F16, OFFSETS, 0, 2, F16, F32, 0),
     // Batches.
     SHAPE(80, 512, 4, 32, BF16, MIDDLE, 0, 9, BF16, F32, 0),
     SHAPE(80, 512, 4, 128, F16, MIDDLE, 0, 16, F16, F32, 0),
@@ -323,6 +319,11 @@ static const struct segue_quant_gemv_params shapes[] = {
     // So many tiles that a multiprocessor gets two thread blocks.
     SHAPE(16912, 160, 4, 32, BF16, MIDDLE, 0, 6, BF16, F32, 0),
     SHAPE(16920, 512, 4, 128, F16, POINTS, 0, 3, F16, F32, 0),
+    // 8 bits with zeros.
+    SHAPE(51, 768, 8, 128, BF16, POINTS, 0, 1, BF16, F32, 0),
+    SHAPE(64, 416, 8, 32, F16, POINTS, 16, 9, F16, F32, 0),
+    SHAPE(64, 520, 8, 520, F32, POINTS, 0, 10, BF16, F32, 0),
+    SHAPE(48, 512, 8, 64, F16, OFFSETS, 0, 2, F16, F32, 0),
 };
 
 uint32_t int4_shape_count(void)

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+// Launches, blocks, and threads that meet.
+#include "runtime.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace emulate
+{
+
+index3 thread_index, block_index, block_size, grid_size;
+
+namespace
+{
+
+constexpr size_t stack_bytes = 64 << 10;
+/** Turns of a block's threads after which they are taken to wait for what never comes. */
+constexpr uint64_t max_turns = 1u << 20;
+
+enum state { READY, AT_BLOCK, AT_WARP, DONE };
+
+struct thread {
+    void *stack_pointer;
+    enum state state;
+    /** Has executed griddepcontrol.wait. */
+    bool waited;
+    /** AT_BLOCK: where it waits. */
+    int line;
+    bool predicate;
+    /** AT_WARP: what the lane brings. */
+    const char *what;
+    const void *key;
+    uint32_t mask;
+    void *argument;
+};
+
+thread threads[max_threads];
+uint32_t thread_count;
+uint32_t current;
+/** Threads that can run, in no order. */
+uint32_t ready[max_threads];
+uint32_t ready_count;
+uint32_t done_count, arrived_count, predicate_count, last_predicate_count;
+uint64_t turns;
+
+uint8_t *stacks;
+void *scheduler;
+uint64_t random_state;
+
+const kernel *running;
+const emulate_launch *running_launch;
+uint8_t parameters[1024];
+bool bindings_open, someone_waited;
+bool in_thread;
+char message[1024];
+bool failed;
+
+void make_ready(uint32_t index)
+{
+    threads[index].state = READY;
+    ready[ready_count++] = index;
+}
+
+void leave()
+{
+    emulate_switch(&threads[current].stack_pointer, scheduler);
+}
+
+void thread_main()
+{
+    running->call(running->function, parameters);
+    threads[current].state = DONE;
+    done_count++;
+    leave();
+    __builtin_trap();
+}
+
+uint32_t existing_lanes(uint32_t first)
+{
+    const uint32_t left = thread_count - first;
+    return left >= warp_size ? 0xFFFFFFFFu : (1u << left) - 1;
+}
+
+/** Says which threads wait for what, when none can run. */
+void describe_deadlock()
+{
+    uint32_t at_block = 0, line = 0;
+    const thread *lane = nullptr;
+    for (uint32_t i = 0; i < thread_count; i++) {
+        if (threads[i].state == AT_BLOCK) {
+            at_block++;
+            line = (uint32_t)threads[i].line;
+        } else if (threads[i].state == AT_WARP && !lane) {
+            lane = &threads[i];
+        }
+    }
+    if (lane)
+        snprintf(message, sizeof(message),
+                 "%s, block %u: %u threads wait at __syncthreads (line %u), %u have ended, and "
+                 "thread %u waits in vain for lanes 0x%08x of its warp at %s",
+                 running->name, block_index.x, at_block, line, done_count,
+                 (unsigned)(lane - threads), lane->mask, lane->what);
+    else
+        snprintf(message, sizeof(message),
+                 "%s, block %u: %u threads wait at __syncthreads (line %u), and %u have ended",
+                 running->name, block_index.x, at_block, line, done_count);
+    failed = true;
+}
+
+void give_turn()
+{
+    const uint32_t at = random_below(ready_count);
+    current = ready[at];
+    ready[at] = ready[--ready_count];
+    thread_index = {current, 0, 0};
+    if (threads[current].waited != bindings_open)
+        set_open(bindings_open = threads[current].waited);
+    in_thread = true;
+    emulate_switch(&scheduler, threads[current].stack_pointer);
+    in_thread = false;
+}
+
+void run_block(uint32_t block)
+{
+    block_index = {block, 0, 0};
+    ready_count = done_count = arrived_count = predicate_count = 0;
+    turns = 0;
+    reset_shared(running_launch->dynamic_shared_bytes);
+    reset_copies();
+    for (uint32_t i = 0; i < thread_count; i++) {
+        threads[i] = thread{};
+        threads[i].waited = !running_launch->grid_dependency;
+        threads[i].stack_pointer =
+            make_fiber(stacks + i * stack_bytes + 4096, stack_bytes - 4096, thread_main);
+        make_ready(i);
+    }
+    while (ready_count > 0 && !failed)
+        give_turn();
+    if (!failed && done_count < thread_count)
+        describe_deadlock();
+    if (!failed)
+        check_copies_done();
+}
+
+void run_grid()
+{
+    static uint32_t order[1 << 16];
+    const uint32_t count = running_launch->grid;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t at = random_below(i + 1);
+        order[i] = order[at];
+        order[at] = i;
+    }
+    for (uint32_t i = 0; i < count && !failed; i++)
+        run_block(order[i]);
+    if (!failed && running_launch->grid_dependency && !someone_waited) {
+        snprintf(message, sizeof(message), "%s: no thread executes griddepcontrol.wait",
+                 running->name);
+        failed = true;
+    }
+}
+
+void on_fault(int number, siginfo_t *info, void *)
+{
+    if (!in_thread) {
+        signal(number, SIG_DFL);
+        return; // Not of a kernel: it happens again, and ends the process.
+    }
+    if (number == SIGILL || number == SIGTRAP)
+        fail("does what C++ leaves undefined (alignment, shift or bounds)");
+    if (number == SIGFPE)
+        fail("divides by zero");
+    char text[256];
+    describe_address(info->si_addr, text, sizeof(text));
+    fail("%s", text);
+}
+
+constexpr int caught[] = {SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE};
+constexpr size_t caught_count = sizeof(caught) / sizeof(caught[0]);
+
+void catch_faults(struct sigaction *previous, stack_t *previous_stack)
+{
+    static uint8_t signal_stack[64 << 10];
+    stack_t stack = {};
+    stack.ss_sp = signal_stack;
+    stack.ss_size = sizeof(signal_stack);
+    sigaltstack(&stack, previous_stack);
+    struct sigaction action = {};
+    action.sa_sigaction = on_fault;
+    // The handler leaves by switching stacks, and may be entered again.
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+    for (size_t i = 0; i < caught_count; i++)
+        sigaction(caught[i], &action, &previous[i]);
+}
+
+bool make_stacks()
+{
+    if (stacks)
+        return true;
+    void *memory = mmap(nullptr, max_threads * stack_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return false;
+    stacks = (uint8_t *)memory;
+    for (uint32_t i = 0; i < max_threads; i++)
+        mprotect(stacks + i * stack_bytes, 4096, PROT_NONE);
+    return true;
+}
+
+/** What can be said before anything runs. */
+const char *check_launch(const emulate_launch *launch)
+{
+    if (!running)
+        return "there is no such unit or kernel";
+    if (launch->block == 0 || launch->block > max_threads)
+        return "the block has no size that a block can have";
+    if (launch->grid == 0 || launch->grid > 1u << 16)
+        return "the grid has no size that the emulator can do";
+    if (launch->dynamic_shared_bytes > max_dynamic_shared_bytes)
+        return "there is more dynamic shared memory than a block can have";
+    if (launch->binding_count * 8 + launch->constants_size_bytes > sizeof(parameters))
+        return "there are too many parameters";
+    const size_t given = launch->binding_count * 8 + launch->constants_size_bytes;
+    if ((given + 7) / 8 != (running->parameters_size_bytes + 7) / 8)
+        return "the parameters are not as many bytes as the kernel takes";
+    if (!make_stacks() || !open_memory(launch))
+        return "out of memory";
+    return nullptr;
+}
+
+} // namespace
+
+void fail(const char *format, ...)
+{
+    char text[768];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    snprintf(message, sizeof(message), "%s, block %u, thread %u: %s", running->name, block_index.x,
+             current, text);
+    failed = true;
+    leave();
+    __builtin_trap();
+}
+
+uint32_t random_below(uint32_t count)
+{
+    // xorshift64*, the upper half of it.
+    random_state ^= random_state >> 12;
+    random_state ^= random_state << 25;
+    random_state ^= random_state >> 27;
+    const uint64_t upper = random_state * 0x2545F4914F6CDD1Du >> 32;
+    return (uint32_t)(upper * count >> 32);
+}
+
+void yield()
+{
+    if (++turns > max_turns)
+        fail("waits for what never comes");
+    make_ready(current);
+    leave();
+}
+
+uint32_t lane_index()
+{
+    return current % warp_size;
+}
+
+uint32_t linear_thread()
+{
+    return current;
+}
+
+uint32_t meet_block(int line, bool predicate)
+{
+    thread &self = threads[current];
+    self.state = AT_BLOCK;
+    self.line = line;
+    predicate_count += predicate;
+    if (++arrived_count == thread_count) {
+        arrived_count = 0;
+        last_predicate_count = predicate_count;
+        predicate_count = 0;
+        for (uint32_t i = 0; i < thread_count; i++) {
+            if (threads[i].line != line)
+                fail("is at __syncthreads of line %d, thread %u at that of line %d", line, i,
+                     threads[i].line);
+            make_ready(i);
+        }
+    }
+    leave();
+    return last_predicate_count;
+}
+
+void meet_warp(const char *what, const void *key, uint32_t mask, warp_work work, void *argument)
+{
+    thread &self = threads[current];
+    const uint32_t first = current - current % warp_size;
+    if (!(mask >> (current - first) & 1))
+        fail("%s with mask 0x%08x, which the lane is not in", what, mask);
+    self.state = AT_WARP;
+    self.what = what;
+    self.key = key;
+    self.mask = mask;
+    self.argument = argument;
+    const uint32_t expected = mask & existing_lanes(first);
+    void *arguments[warp_size] = {};
+    bool complete = true;
+    for (uint32_t lane = 0; lane < warp_size; lane++) {
+        if (!(expected >> lane & 1))
+            continue;
+        const thread &other = threads[first + lane];
+        complete &=
+            other.state == AT_WARP && other.what == what && other.key == key && other.mask == mask;
+        arguments[lane] = other.argument;
+    }
+    if (complete) {
+        if (work)
+            work(expected, arguments);
+        for (uint32_t lane = 0; lane < warp_size; lane++) {
+            if (expected >> lane & 1)
+                make_ready(first + lane);
+        }
+    }
+    leave();
+}
+
+void wait_for_grid()
+{
+    threads[current].waited = true;
+    someone_waited = true;
+    if (!bindings_open)
+        set_open(bindings_open = true);
+}
+
+} // namespace emulate
+
+using namespace emulate;
+
+const char *emulate_run(const emulate_launch *launch)
+{
+    running = find_kernel(launch->unit, launch->kernel);
+    running_launch = launch;
+    thread_count = launch->block;
+    random_state = (launch->seed + 1) * 0x9E3779B97F4A7C15u;
+    failed = someone_waited = false;
+    const char *problem = check_launch(launch);
+    if (problem) {
+        snprintf(message, sizeof(message), "%s: %s", launch->kernel, problem);
+        return message;
+    }
+    for (uint32_t i = 0; i < launch->binding_count; i++) {
+        const uint64_t address = binding_address(i);
+        memcpy(parameters + i * 8, &address, 8);
+    }
+    if (launch->constants_size_bytes != 0)
+        memcpy(parameters + launch->binding_count * 8, launch->constants,
+               launch->constants_size_bytes);
+    block_size = {launch->block, 1, 1};
+    grid_size = {launch->grid, 1, 1};
+    struct sigaction previous[caught_count];
+    stack_t previous_stack;
+    catch_faults(previous, &previous_stack);
+    set_open(bindings_open = !launch->grid_dependency);
+    run_grid();
+    for (size_t i = 0; i < caught_count; i++)
+        sigaction(caught[i], &previous[i], nullptr);
+    sigaltstack(&previous_stack, nullptr);
+    set_open(true);
+    const char *changed = close_memory(launch, !failed);
+    if (!failed && changed) {
+        snprintf(message, sizeof(message), "%s: %s", launch->kernel, changed);
+        failed = true;
+    }
+    return failed ? message : nullptr;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CUDA code of quantised matrices: packing against the bytes that C gives, its inverse, and
+// products against double precision.
+#include "entry.h"
+#include "gemv.h"
+#include "int4_cases.h"
+#include "layout.h"
+#include "units.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/** Shapes with more weights than this are left out of packing. */
+#define MAX_WEIGHTS 60000
+
+static uint8_t *make_packed(const struct int4_case *test)
+{
+    const uint64_t size_bytes = segue_quant_packed_size_bytes(&test->matrix);
+    uint8_t *packed = malloc(size_bytes);
+    assert_non_null(packed);
+    assert_int_equal(segue_quant_pack(&test->matrix,
+                                      (struct segue_quant_rows){0, test->matrix.rows}, &test->plain,
+                                      packed),
+                     SEGUE_OK);
+    return packed;
+}
+
+static const struct segue_entry_point *find_entry(const struct segue_executable_params *params,
+                                                  const char *name)
+{
+    for (uint32_t i = 0; i < params->entry_point_count; i++) {
+        if (strcmp(params->entry_points[i].name, name) == 0)
+            return &params->entry_points[i];
+    }
+    fail_msg("no entry point %s", name);
+    return NULL;
+}
+
+/** Runs packing, or unpacking, of a whole matrix. */
+static void run_packing(const struct int4_case *test, bool unpacks,
+                        const struct segue_quant_plain *plain, uint8_t *packed, uint64_t seed)
+{
+    struct segue_executable_params params;
+    struct segue_quant_pack_constants constants;
+    const bool zeros = test->sizes.zeros_bytes != 0;
+    segue_quant_get_pack_kernels(&params);
+    segue_quant_constants_of(&test->matrix, &constants);
+    static const char *const names[2][2] = {
+        {"segue_quant_pack", "segue_quant_pack_zeros"},
+        {"segue_quant_unpack", "segue_quant_unpack_zeros"},
+    };
+    struct entry_launch launch = {
+        .unit = "pack",
+        .entry = find_entry(&params, names[unpacks][zeros]),
+        .architecture = 800,
+        .grid = 3,
+        .constants = &constants,
+        .constants_size_bytes = sizeof(constants),
+        .seed = seed,
+    };
+    uint32_t count = 0;
+    const uint64_t packed_bytes = segue_quant_packed_size_bytes(&test->matrix);
+    if (unpacks) {
+        launch.memory[count] = packed;
+        launch.sizes[count++] = packed_bytes;
+    }
+    launch.memory[count] = (void *)plain->weights;
+    launch.sizes[count++] = test->sizes.weights_bytes;
+    launch.memory[count] = (void *)plain->scales;
+    launch.sizes[count++] = test->sizes.scales_bytes;
+    if (zeros) {
+        launch.memory[count] = (void *)plain->zeros;
+        launch.sizes[count++] = test->sizes.zeros_bytes;
+    }
+    if (!unpacks) {
+        launch.memory[count] = packed;
+        launch.sizes[count++] = packed_bytes;
+    }
+    entry_run(&launch, names[unpacks][zeros]);
+}
+
+static void check_packing(const struct int4_case *test, uint64_t seed)
+{
+    const uint64_t size_bytes = segue_quant_packed_size_bytes(&test->matrix);
+    uint8_t *expected = make_packed(test);
+    uint8_t *packed = malloc(size_bytes);
+    uint8_t *weights = malloc(test->sizes.weights_bytes);
+    uint8_t *scales = malloc(test->sizes.scales_bytes);
+    uint8_t *zeros = malloc(test->sizes.zeros_bytes + 1);
+    assert_true(packed && weights && scales && zeros);
+    memset(packed, 0xFF, size_bytes);
+    run_packing(test, false, &test->plain, packed, seed);
+    assert_memory_equal(packed, expected, size_bytes);
+    const struct segue_quant_plain plain = {.weights = weights, .scales = scales, .zeros = zeros};
+    run_packing(test, true, &plain, packed, seed + 1);
+    assert_memory_equal(weights, test->plain.weights, test->sizes.weights_bytes);
+    assert_memory_equal(scales, test->plain.scales, test->sizes.scales_bytes);
+    if (test->sizes.zeros_bytes != 0)
+        assert_memory_equal(zeros, test->plain.zeros, test->sizes.zeros_bytes);
+    free(zeros);
+    free(scales);
+    free(weights);
+    free(packed);
+    free(expected);
+}
+
+static void test_packing(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_gemv_params params = int4_shape(i);
+        if ((uint64_t)params.matrix.rows * params.matrix.columns > MAX_WEIGHTS)
+            continue;
+        struct int4_case test;
+        int4_case_make(&test, &params.matrix, INT4_USUAL, i);
+        check_packing(&test, i);
+        int4_case_free(&test);
+    }
+}
+
+/** Computes the product; returns its results, which the caller frees. */
+static uint8_t *multiply(const struct emulate_product *what, const struct int4_product *product,
+                         uint8_t *packed, uint64_t seed)
+{
+    const struct segue_parameter of_binding[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = {.access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        [GEMV_PACKED] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        [GEMV_NORM] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        [GEMV_BIAS] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
+        [GEMV_RESIDUAL] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
+        [GEMV_OUT] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
+    };
+    uint64_t sizes[GEMV_BINDING_COUNT];
+    enum gemv_binding bindings[GEMV_BINDING_COUNT];
+    struct segue_parameter parameters[GEMV_BINDING_COUNT];
+    segue_quant_gemv_sizes(&what->constants, sizes);
+    const uint32_t count = segue_quant_gemv_bindings(what->constants.flags, bindings);
+    uint8_t *out = malloc(sizes[GEMV_OUT]);
+    assert_non_null(out);
+    memset(out, 0xFF, sizes[GEMV_OUT]);
+    void *const memory[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = product->x,       [GEMV_PACKED] = packed, [GEMV_NORM] = product->norm,
+        [GEMV_BIAS] = product->bias, [GEMV_OUT] = out,       [GEMV_RESIDUAL] = product->residual,
+    };
+    const struct segue_entry_point entry = {
+        .name = segue_quant_gemv_name(what->constants.flags),
+        .parameters = parameters,
+        .parameter_count = count,
+        .block_size = {what->plan.warps * 32, 1, 1},
+        .dynamic_shared_bytes = what->plan.shared_bytes,
+        .flags = SEGUE_ENTRY_GRID_DEPENDENCY,
+    };
+    struct entry_launch launch = {
+        .unit = what->unit,
+        .entry = &entry,
+        .architecture = what->architecture,
+        .grid = what->plan.grid,
+        .constants = &what->constants,
+        .constants_size_bytes = sizeof(what->constants),
+        .seed = seed,
+    };
+    for (uint32_t i = 0; i < count; i++) {
+        parameters[i] = of_binding[bindings[i]];
+        launch.memory[i] = memory[bindings[i]];
+        launch.sizes[i] = sizes[bindings[i]];
+    }
+    entry_run(&launch, int4_product_name(&product->params));
+    return out;
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < emulate_product_count(); i++) {
+        struct emulate_product what;
+        emulate_product_make(i, &what);
+        const struct segue_quant_gemv_params params = int4_shape(what.shape);
+        for (int flavour = 0; flavour < INT4_FLAVOUR_COUNT; flavour++) {
+            if (!int4_flavour_fits(&params, (enum int4_flavour)flavour))
+                continue;
+            struct int4_case matrix;
+            struct int4_product product;
+            int4_case_make(&matrix, &params.matrix, (enum int4_flavour)flavour, i);
+            int4_product_make(&product, &matrix, &params, (enum int4_flavour)flavour);
+            uint8_t *packed = make_packed(&matrix);
+            uint8_t *out = multiply(&what, &product, packed, i + (uint64_t)flavour);
+            int4_product_check(&product, out);
+            free(out);
+            free(packed);
+            int4_product_free(&product);
+            int4_case_free(&matrix);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_products),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
