@@ -97,11 +97,12 @@ void segue_cuda_note(struct segue_cuda *cuda, CUresult result, const char *call,
                      int line, const char *format, ...)
 {
     // The thread's last error must go on describing the status that the caller is about to get.
-    const struct segue_error kept = *segue_last_error();
+    struct segue_tolerance tolerance;
     va_list arguments;
     va_start(arguments, format);
+    segue_tolerate(&tolerance, "the call goes on", NULL);
     (void)raise_result(cuda, segue_cuda_status(result), result, call, file, line, format,
                        arguments);
+    segue_tolerate_end(&tolerance);
     va_end(arguments);
-    segue_set_last_error(&kept);
 }

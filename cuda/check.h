@@ -26,8 +26,9 @@ segue_status segue_cuda_raise_as(struct segue_cuda *cuda, segue_status status, C
                                  const char *call, const char *file, int line, const char *format,
                                  ...) SEGUE_PRINTF(7, 8);
 
-/** The same for calls that give something up, whose failure no caller is told: the failure is
- *  logged and becomes the device's last error, but not the thread's. */
+/** The same for calls whose failure no caller is told, because they give something up or there is
+ *  another way: the failure is logged as a warning and becomes the device's last error, but not the
+ *  thread's. */
 void segue_cuda_note(struct segue_cuda *cuda, CUresult result, const char *call, const char *file,
                      int line, const char *format, ...) SEGUE_PRINTF(6, 7);
 

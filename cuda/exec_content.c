@@ -102,7 +102,11 @@ static uint64_t *write_dispatch(const struct segue_lowering *lowering,
     words += DISPATCH_WORDS;
     for (uint32_t i = 0; i < dispatch->binding_count; i++)
         words = write_access(lowering, &dispatch->bindings[i], words);
-    return write_bytes(segue_dispatch_constants(dispatch), dispatch->constants_size_bytes, words);
+    uint64_t *end =
+        write_bytes(segue_dispatch_constants(dispatch), dispatch->constants_size_bytes, words);
+    if (dispatch->base.has_constant_uses)
+        segue_dispatch_resolve_constants(dispatch, lowering->table, (unsigned char *)words);
+    return end;
 }
 
 static uint64_t host_word(const struct segue_resolved_range *range)

@@ -54,10 +54,10 @@ static inline uint64_t compare_bytes(const uint64_t *kept, const unsigned char *
     return different;
 }
 
-/** Returns the words of the record. */
+/** Returns the words of the record. `constants` are those of the dispatch, filled in. */
 static inline size_t compare_dispatch(const struct segue_lowering *lowering, const uint64_t *kept,
                                       const struct segue_dispatch_segment *dispatch,
-                                      struct difference *difference)
+                                      const unsigned char *constants, struct difference *difference)
 {
     uint64_t fixed[6];
     memcpy(fixed, (const char *)dispatch + offsetof(struct segue_dispatch_segment, executable),
@@ -79,8 +79,25 @@ static inline size_t compare_dispatch(const struct segue_lowering *lowering, con
          range++, words += SEGUE_ACCESS_WORDS)
         compare_access(lowering, words, range, difference);
     const uint32_t size_bytes = dispatch->constants_size_bytes;
-    difference->content |= compare_bytes(words, (const unsigned char *)end, size_bytes);
+    difference->content |= compare_bytes(words, constants, size_bytes);
     return (size_t)(words - kept) + (size_bytes + 7u) / 8;
+}
+
+/** The constants of a dispatch: in the recording, or, where the table fills some in, in the
+ * scratch. NULL when out of memory. */
+static inline const unsigned char *constants_of(const struct segue_lowering *lowering,
+                                                const struct segue_dispatch_segment *dispatch,
+                                                struct segue_changes *changes)
+{
+    if (!dispatch->base.has_constant_uses)
+        return segue_dispatch_constants(dispatch);
+    const size_t words = (dispatch->constants_size_bytes + 7u) / 8;
+    if (!segue_grow(changes->allocator, (void **)&changes->scratch, &changes->scratch_capacity,
+                    words, sizeof(*changes->scratch)))
+        return NULL;
+    unsigned char *constants = (unsigned char *)changes->scratch;
+    segue_dispatch_resolve_constants(dispatch, lowering->table, constants);
+    return constants;
 }
 
 /** Compares a record of any other kind, written anew in `made`, of `words`
@@ -145,8 +162,12 @@ enum segue_match segue_exec_content_match(const struct segue_exec_content *conte
         if (kept == end)
             return SEGUE_MATCH_DIFFERENT;
         if (segment->kind == SEGUE_COMMAND_DISPATCH) {
-            words = compare_dispatch(lowering, kept, (const struct segue_dispatch_segment *)segment,
-                                     &difference);
+            const struct segue_dispatch_segment *dispatch =
+                (const struct segue_dispatch_segment *)segment;
+            const unsigned char *constants = constants_of(lowering, dispatch, changes);
+            if (constants == NULL)
+                return SEGUE_MATCH_NO_MEMORY;
+            words = compare_dispatch(lowering, kept, dispatch, constants, &difference);
         } else {
             words = compare_other(lowering, kept, segment, changes, &difference);
             if (words == 0)

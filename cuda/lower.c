@@ -257,9 +257,22 @@ static uint64_t device_address(const struct segue_lowering *lowering,
     return buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
 }
 
+/** The constants of a dispatch: in the recording, or, where the table fills some in, in the arena.
+ *  NULL when out of memory. The driver only reads through pointers to them; its type for them has
+ *  no const. */
+static unsigned char *constants_of(struct segue_lowering *lowering,
+                                   const struct segue_dispatch_segment *dispatch)
+{
+    if (!dispatch->base.has_constant_uses)
+        return (unsigned char *)(uintptr_t)segue_dispatch_constants(dispatch);
+    unsigned char *constants = allocate(lowering, dispatch->constants_size_bytes);
+    if (constants != NULL)
+        segue_dispatch_resolve_constants(dispatch, lowering->table, constants);
+    return constants;
+}
+
 /** Pointers to all parameter values, in the kernel's order; addresses of
- * bindings are kept in the arena behind them, constants stay in the recording.
- * NULL for a kernel without parameters. */
+ * bindings are kept in the arena behind them. NULL for a kernel without parameters. */
 static segue_status lower_parameters(struct segue_lowering *lowering,
                                      const struct segue_dispatch_segment *dispatch,
                                      const struct segue_entry_point *entry, void ***out_parameters)
@@ -270,11 +283,10 @@ static segue_status lower_parameters(struct segue_lowering *lowering,
     }
     void **parameters = allocate(lowering, entry->parameter_count * sizeof(*parameters) +
                                                dispatch->binding_count * sizeof(uint64_t));
-    if (parameters == NULL)
+    unsigned char *constant = constants_of(lowering, dispatch);
+    if (parameters == NULL || constant == NULL)
         return fail_memory(lowering);
     uint64_t *address = (uint64_t *)(parameters + entry->parameter_count);
-    // The driver only reads through the pointers; its type for them has no const.
-    unsigned char *constant = (unsigned char *)(uintptr_t)segue_dispatch_constants(dispatch);
     const struct segue_range *binding = dispatch->bindings;
     *out_parameters = parameters;
     const struct segue_parameter *end = entry->parameters + entry->parameter_count;

@@ -225,7 +225,8 @@ segue_status segue_nvrtc_compile(const struct segue_nvrtc *nvrtc, segue_device *
         status = take_output(nvrtc, device, allocator, request, program, &output);
     result = nvrtc->nvrtcDestroyProgram(&program);
     if (result != SEGUE_NVRTC_SUCCESS)
-        segue_log(device, SEGUE_LOG_ERROR, "nvrtcDestroyProgram returned %s (%d)",
+        segue_log(device, SEGUE_LOG_WARNING,
+                  "nvrtcDestroyProgram returned %s (%d); its program is left to the compiler",
                   nvrtc->nvrtcGetErrorString(result), result);
     if (status == SEGUE_OK)
         *out_output = output;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "constant_slots.h"
 #include "executable.h"
-#include "record.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -191,12 +191,20 @@ segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
     const struct segue_entry *entry = NULL;
     if (segue_unlikely(!check_form(command_buffer, dispatch, &entry)))
         return form_failed(command_buffer, dispatch);
+    size_t uses_bytes = 0;
+    if (segue_unlikely(dispatch->constant_use_count != 0)) {
+        status = segue_record_check_constant_uses(command_buffer, entry, dispatch);
+        if (status != SEGUE_OK)
+            return status;
+        uses_bytes = segue_record_constant_uses_bytes(dispatch);
+    }
 
     uint32_t binding_count = dispatch->binding_count;
     uint32_t constants_size_bytes = dispatch->constants_size_bytes;
-    struct segue_dispatch_segment *segment = segue_record_allocate(
-        command_buffer, SEGUE_COMMAND_DISPATCH,
-        sizeof *segment + binding_count * sizeof segment->bindings[0] + constants_size_bytes);
+    struct segue_dispatch_segment *segment =
+        segue_record_allocate(command_buffer, SEGUE_COMMAND_DISPATCH,
+                              sizeof *segment + binding_count * sizeof segment->bindings[0] +
+                                  constants_size_bytes + uses_bytes);
     if (segue_unlikely(!segment))
         return segue_record_no_memory(command_buffer, SEGUE_COMMAND_DISPATCH);
     segment->executable = dispatch->executable;
@@ -219,6 +227,8 @@ segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
         return segue_record_no_memory(command_buffer, SEGUE_COMMAND_DISPATCH);
     if (constants_size_bytes != 0)
         memcpy(segment->bindings + binding_count, dispatch->constants, constants_size_bytes);
+    if (segue_unlikely(uses_bytes != 0))
+        segue_record_constant_uses(command_buffer, dispatch, segment);
     segue_record_commit(command_buffer, &segment->base);
     return SEGUE_OK;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_info.h"
-#include "record.h"
+#include "constant_slots.h"
 
 #include <inttypes.h>
 
@@ -9,6 +9,11 @@ struct execution {
     segue_command_buffer *primary;
     const segue_command_buffer *secondary;
     const struct segue_buffer_ref *bindings;
+    /** Per constant slot of the secondary: that of the primary; the primary's count: none. */
+    uint32_t *constant_slots;
+    /** Room for the uses of one dispatch. */
+    struct segue_constant_use *uses;
+    size_t use_capacity;
     /** What the references of the current command stand for is checked on its head. */
     struct segue_segment head;
 };
@@ -55,16 +60,39 @@ static segue_status remap(const struct execution *execution, struct segue_buffer
     return SEGUE_OK;
 }
 
-static segue_status record_dispatch(const struct execution *execution,
-                                    const struct segue_dispatch *dispatch,
+/** Replaces the constant slots of a dispatch by those of the same names in the primary. */
+static segue_status remap_constants(struct execution *execution, struct segue_dispatch *dispatch)
+{
+    segue_command_buffer *primary = execution->primary;
+    const struct segue_dispatch_segment head = {.base = execution->head};
+    void *uses = execution->uses;
+    if (!segue_grow(&primary->device->allocator, &uses, &execution->use_capacity,
+                    dispatch->constant_use_count, sizeof *execution->uses))
+        return segue_record_no_memory(primary, SEGUE_COMMAND_DISPATCH);
+    execution->uses = uses;
+    for (uint32_t i = 0; i < dispatch->constant_use_count; i++) {
+        const struct segue_constant_use *use = &dispatch->constant_uses[i];
+        execution->uses[i] = *use;
+        execution->uses[i].slot = execution->constant_slots[use->slot];
+        if (execution->uses[i].slot == primary->constants.count)
+            return segue_record_fail(primary, &head.base, SEGUE_INVALID_ARGUMENT,
+                                     "uses constant slot \"%s\", and this command buffer declares "
+                                     "none of that name",
+                                     execution->secondary->constants.slots[use->slot].name);
+    }
+    dispatch->constant_uses = execution->uses;
+    return SEGUE_OK;
+}
+
+static segue_status record_dispatch(struct execution *execution, struct segue_dispatch *dispatch,
                                     struct segue_command_scratch *scratch)
 {
-    for (uint32_t i = 0; i < dispatch->binding_count; i++) {
-        segue_status status = remap(execution, &scratch->refs[i]);
-        if (status != SEGUE_OK)
-            return status;
-    }
-    return segue_cmd_dispatch(execution->primary, dispatch);
+    segue_status status = SEGUE_OK;
+    for (uint32_t i = 0; i < dispatch->binding_count && status == SEGUE_OK; i++)
+        status = remap(execution, &scratch->refs[i]);
+    if (status == SEGUE_OK && dispatch->constant_use_count != 0)
+        status = remap_constants(execution, dispatch);
+    return status == SEGUE_OK ? segue_cmd_dispatch(execution->primary, dispatch) : status;
 }
 
 static segue_status record_barrier(const struct execution *execution,
@@ -80,8 +108,7 @@ static segue_status record_barrier(const struct execution *execution,
 }
 
 /** Records one command of the secondary as if the caller had. */
-static segue_status record_again(const struct execution *execution,
-                                 struct segue_command_info *command,
+static segue_status record_again(struct execution *execution, struct segue_command_info *command,
                                  struct segue_command_scratch *scratch)
 {
     segue_command_buffer *primary = execution->primary;
@@ -152,6 +179,21 @@ static segue_status check_secondary(segue_command_buffer *primary, const struct 
     return SEGUE_OK;
 }
 
+/** Finds the secondary's constant slots in the primary. False when out of memory. */
+static bool find_constant_slots(struct execution *execution)
+{
+    const struct segue_command_buffer *primary = execution->primary;
+    const struct segue_constant_slots *slots = &execution->secondary->constants;
+    if (slots->count == 0)
+        return true;
+    execution->constant_slots = segue_allocate(&primary->device->allocator,
+                                               slots->count * sizeof *execution->constant_slots);
+    for (uint32_t i = 0; execution->constant_slots && i < slots->count; i++)
+        execution->constant_slots[i] =
+            segue_constant_slots_find(&primary->constants, slots->slots[i].name);
+    return execution->constant_slots != NULL;
+}
+
 segue_status segue_cmd_execute(segue_command_buffer *command_buffer,
                                segue_command_buffer *secondary,
                                const struct segue_buffer_ref *bindings, uint32_t binding_count)
@@ -170,7 +212,10 @@ segue_status segue_cmd_execute(segue_command_buffer *command_buffer,
     if (status != SEGUE_OK)
         return status;
 
-    struct segue_command_scratch scratch = {.allocator = &command_buffer->device->allocator};
+    const struct segue_allocator *allocator = &command_buffer->device->allocator;
+    if (!find_constant_slots(&execution))
+        return segue_record_no_memory(command_buffer, SEGUE_COMMAND_DISPATCH);
+    struct segue_command_scratch scratch = {.allocator = allocator};
     command_buffer->executing = secondary;
     const struct segue_recording *recording = secondary->recording;
     for (const struct segue_segment *segment = recording->first; segment && status == SEGUE_OK;
@@ -184,5 +229,8 @@ segue_status segue_cmd_execute(segue_command_buffer *command_buffer,
     }
     command_buffer->executing = NULL;
     segue_command_scratch_finish(&scratch);
+    segue_release(allocator, execution.uses, execution.use_capacity * sizeof *execution.uses);
+    segue_release(allocator, execution.constant_slots,
+                  secondary->constants.count * sizeof *execution.constant_slots);
     return status;
 }

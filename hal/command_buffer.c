@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_buffer.h"
 
+#include "constant_slots.h"
 #include "cost.h"
 #include "event.h"
 #include "program.h"
@@ -44,7 +45,7 @@ static segue_status check_params(segue_device *device,
         return segue_fail(device, SEGUE_OUT_OF_RANGE,
                           "command buffer \"%s\": slot_count is %u; at most %d are possible", label,
                           params->slot_count, MAX_SLOTS);
-    return SEGUE_OK;
+    return segue_constant_slots_check(device, params);
 }
 
 segue_status segue_command_buffer_create(segue_device *device,
@@ -75,6 +76,8 @@ segue_status segue_command_buffer_create(segue_device *device,
     command_buffer->label = segue_copy_string(allocator, params->label);
     if (!command_buffer->label)
         goto fail_label;
+    if (!segue_constant_slots_copy(allocator, params, &command_buffer->constants))
+        goto fail_constants;
     atomic_init(&command_buffer->references, 1);
     command_buffer->device = device;
     segue_device_retain(device);
@@ -87,6 +90,8 @@ segue_status segue_command_buffer_create(segue_device *device,
     *out_command_buffer = command_buffer;
     return SEGUE_OK;
 
+fail_constants:
+    segue_release_string(allocator, command_buffer->label);
 fail_label:
     segue_release(allocator, command_buffer->latched, sizeof *command_buffer->latched);
 fail_latched:
@@ -111,6 +116,7 @@ void segue_command_buffer_release(segue_command_buffer *command_buffer)
     segue_recording_release(command_buffer->recording);
     segue_release(&device->allocator, command_buffer->view_memory,
                   command_buffer->view_memory_bytes);
+    segue_constant_slots_free(&device->allocator, &command_buffer->constants);
     segue_release_string(&device->allocator, command_buffer->label);
     segue_release(&device->allocator, command_buffer->latched, sizeof *command_buffer->latched);
     segue_release(&device->allocator, command_buffer, sizeof *command_buffer);
@@ -144,6 +150,7 @@ segue_status segue_command_buffer_begin(segue_command_buffer *command_buffer)
         return status;
     command_buffer->recording->slot_count = command_buffer->slot_count;
     command_buffer->recording->flags = command_buffer->flags;
+    segue_constant_slots_forget(&command_buffer->constants);
     command_buffer->state = SEGUE_STATE_RECORDING;
     command_buffer->begin_ns = segue_now_ns();
     return SEGUE_OK;
@@ -197,7 +204,7 @@ static segue_status finish_recording(segue_command_buffer *command_buffer)
     }
     command_buffer->resolved_mode = resolve_mode(command_buffer);
     stats.mode = command_buffer->resolved_mode;
-    if (command_buffer->slot_count == 0)
+    if (command_buffer->slot_count == 0 && command_buffer->constants.count == 0)
         status = segue_program_create(command_buffer, NULL, &stats, &command_buffer->program);
     if (status != SEGUE_OK)
         return status;

@@ -24,10 +24,23 @@ struct segue_program {
     /** The table it was made for (copy; buffers are retained); slot_count 0 without slots. */
     struct segue_range *slots;
     uint32_t slot_count;
+    /** Values of constant slots; constant_count 0 without any. */
+    uint64_t *constants;
+    uint32_t constant_count;
 };
 
 void segue_program_retain(struct segue_program *program);
 void segue_program_release(struct segue_program *program);
+
+/** The constant slots that a command buffer declares. */
+struct segue_constant_slots {
+    /** Names and slots are in one block of memory. */
+    struct segue_constant_slot *slots;
+    uint32_t count;
+    /** Per slot: the first command of the recording that uses it, or SEGUE_NO_COMMAND. */
+    uint32_t *first_use;
+    size_t memory_bytes;
+};
 
 struct segue_command_buffer {
     segue_refcount references;
@@ -35,6 +48,7 @@ struct segue_command_buffer {
     enum segue_execution_mode mode;
     uint32_t flags;
     uint32_t slot_count;
+    struct segue_constant_slots constants;
     uint64_t order_seed;
     char *label;
     enum segue_command_buffer_state state;

@@ -22,6 +22,8 @@ static struct segue_buffer_ref ref_of(const struct segue_range *range)
 static bool fill_dispatch(const struct segue_dispatch_segment *segment,
                           struct segue_command_scratch *scratch, struct segue_dispatch *out)
 {
+    uint32_t use_count;
+    const struct segue_constant_use *uses = segue_dispatch_constant_uses(segment, &use_count);
     void *refs = scratch->refs;
     if (!segue_grow(scratch->allocator, &refs, &scratch->ref_capacity, segment->binding_count,
                     sizeof *scratch->refs))
@@ -40,6 +42,8 @@ static bool fill_dispatch(const struct segue_dispatch_segment *segment,
         .constants = segment->constants_size_bytes != 0 ? segue_dispatch_constants(segment) : NULL,
         .constants_size_bytes = segment->constants_size_bytes,
         .duration_ns = segment->base.duration_ns,
+        .constant_uses = uses,
+        .constant_use_count = use_count,
     };
     return true;
 }

@@ -216,7 +216,10 @@ void segue_device_destroy(segue_device *device)
 {
     if (!device)
         return;
+    struct segue_tolerance tolerance;
+    segue_tolerate(&tolerance, "the device is closed all the same", NULL);
     segue_status status = segue_device_wait_queues(device);
+    segue_tolerate_end(&tolerance);
     if (status != SEGUE_OK)
         segue_log(device, SEGUE_LOG_WARNING, "device %s: work failed before the device was closed",
                   device->uri);

@@ -70,5 +70,7 @@ void segue_command_buffer_get_info(const segue_command_buffer *command_buffer,
         .flags = command_buffer->flags,
         .slot_count = command_buffer->slot_count,
         .label = command_buffer->label,
+        .constant_slots = command_buffer->constants.slots,
+        .constant_slot_count = command_buffer->constants.count,
     };
 }

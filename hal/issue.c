@@ -147,12 +147,13 @@ static void add_in_flight(struct segue_work *work)
 }
 
 /** Part of the work may have been handed over before a call failed: keeps its references until that
- *  part is done. The thread's last error stays the original one. */
+ *  part is done. */
 static void abandon(struct segue_work *work, struct segue_work_list *finished)
 {
     segue_queue *queue = work->queue;
     struct segue_backend *backend = queue->device->backend;
-    struct segue_error error = *segue_last_error();
+    struct segue_tolerance tolerance;
+    segue_tolerate(&tolerance, "the submission has failed before, and that is returned", NULL);
     if (backend->ops->fence_record(backend, queue->backend, work->end->fence) == SEGUE_OK) {
         add_in_flight(work);
     } else {
@@ -163,7 +164,7 @@ static void abandon(struct segue_work *work, struct segue_work_list *finished)
                       "queue \"%s\": waiting after a failed submission failed, too", queue->label);
         segue_work_list_append(finished, work);
     }
-    segue_set_last_error(&error);
+    segue_tolerate_end(&tolerance);
 }
 
 static void note_timing(struct segue_work *work, uint64_t issue_ns)
@@ -257,14 +258,16 @@ void segue_submissions_advance(segue_device *device, struct segue_work_list *fin
     for (segue_queue *queue = device->queues; queue; queue = queue->next)
         deferred |= queue->deferred.first != NULL;
     if (deferred) {
-        struct segue_error error = *segue_last_error();
+        struct segue_tolerance tolerance;
         bool progress = true;
+        segue_tolerate(&tolerance, "the submission's semaphores and its queue will return it",
+                       NULL);
         while (progress) {
             progress = false;
             for (segue_queue *queue = device->queues; queue; queue = queue->next)
                 progress |= advance_queue(queue, finished);
         }
-        segue_set_last_error(&error);
+        segue_tolerate_end(&tolerance);
     }
     pthread_cond_broadcast(&device->submission_changed);
 }
@@ -274,15 +277,15 @@ static void sum_timing(struct segue_work *work)
 {
     segue_queue *queue = work->queue;
     struct segue_backend *backend = queue->device->backend;
-    struct segue_error error = *segue_last_error();
+    struct segue_tolerance tolerance;
     uint64_t elapsed_ns;
+    segue_tolerate(&tolerance, "waiting for the queue to be idle will return it", NULL);
     if (backend->ops->fence_elapsed(backend, work->start->fence, work->end->fence, &elapsed_ns) ==
-        SEGUE_OK) {
+        SEGUE_OK)
         queue->total_device_ns += elapsed_ns;
-    } else {
+    else
         segue_failure_keep_last(&queue->failure);
-        segue_set_last_error(&error);
-    }
+    segue_tolerate_end(&tolerance);
 }
 
 void segue_queue_retire(segue_queue *queue, uint64_t sequence, struct segue_work_list *finished)

@@ -20,6 +20,8 @@ static void free_shell(struct segue_program *program)
     for (uint32_t i = 0; i < program->slot_count; i++)
         segue_object_release(&segue_range_buffer(&program->slots[i])->object);
     segue_release(allocator, program->slots, program->slot_count * sizeof *program->slots);
+    segue_release(allocator, program->constants,
+                  program->constant_count * sizeof *program->constants);
     segue_release(allocator, program, sizeof *program);
     segue_recording_release(recording);
 }
@@ -56,6 +58,16 @@ static struct segue_program *create_shell(struct segue_recording *recording,
     atomic_init(&program->references, 1);
     program->recording = recording;
     segue_recording_retain(recording);
+    if (table && table->constant_count != 0) {
+        size_t constants_bytes = table->constant_count * sizeof *program->constants;
+        program->constants = segue_allocate(allocator, constants_bytes);
+        if (!program->constants) {
+            free_shell(program);
+            return NULL;
+        }
+        memcpy(program->constants, table->constants, constants_bytes);
+        program->constant_count = table->constant_count;
+    }
     return program;
 }
 
@@ -114,6 +126,40 @@ static bool may_find_graph(const segue_command_buffer *command_buffer)
                             command_buffer->recording->work_count);
 }
 
+/** Makes a graph; where there is to be a stream instead, because the driver fails or the command
+ *  buffer is not worth one, returns SEGUE_OK and says so in `request`. */
+static segue_status make_graph(segue_command_buffer *command_buffer,
+                               struct segue_program_request *request,
+                               struct segue_command_buffer_stats *stats,
+                               struct segue_program *program)
+{
+    segue_device *device = command_buffer->device;
+    struct segue_reuse found;
+    struct segue_tolerance tolerance;
+    const bool may_fall = command_buffer->mode == SEGUE_EXECUTION_AUTO;
+    if (may_fall)
+        segue_tolerate(&tolerance, "a stream is tried instead", is_graph_trouble);
+    segue_status status = reuse(device, request, stats, program, &found);
+    // What comes a second time will come again: from now on it is a graph.
+    if (request->is_one_shot && !program->backend && !found.is_known)
+        request->mode = SEGUE_EXECUTION_STREAM;
+    else if (status == SEGUE_OK && !program->backend)
+        status = build(device, request, stats, program);
+    if (!may_fall)
+        return status;
+    if (status != SEGUE_OK && !is_graph_trouble(status)) {
+        segue_tolerate_refuse(&tolerance);
+        return status;
+    }
+    if (status != SEGUE_OK) {
+        if (device->backend->ops->note_stream)
+            device->backend->ops->note_stream(device->backend, segue_last_error());
+        request->mode = SEGUE_EXECUTION_STREAM;
+    }
+    segue_tolerate_end(&tolerance);
+    return SEGUE_OK;
+}
+
 /** Makes the program in the mode that the command buffer has come to, which may turn out to be
  *  another one: see segue_execution_mode. */
 static segue_status make(segue_command_buffer *command_buffer,
@@ -121,7 +167,6 @@ static segue_status make(segue_command_buffer *command_buffer,
                          struct segue_command_buffer_stats *stats, struct segue_program *program)
 {
     segue_device *device = command_buffer->device;
-    struct segue_reuse found;
     struct segue_program_request request = {
         .mode = command_buffer->resolved_mode,
         .recording = program->recording,
@@ -132,19 +177,11 @@ static segue_status make(segue_command_buffer *command_buffer,
         request.mode = SEGUE_EXECUTION_GRAPH;
         request.is_one_shot = true;
     }
-    segue_status status = reuse(device, &request, stats, program, &found);
-    // What comes a second time will come again: from now on it is a graph.
-    if (request.is_one_shot && !program->backend && !found.is_known)
-        request.mode = SEGUE_EXECUTION_STREAM;
+    segue_status status = request.mode == SEGUE_EXECUTION_GRAPH
+                              ? make_graph(command_buffer, &request, stats, program)
+                              : SEGUE_OK;
     if (status == SEGUE_OK && !program->backend)
         status = build(device, &request, stats, program);
-    if (status != SEGUE_OK && request.mode == SEGUE_EXECUTION_GRAPH &&
-        command_buffer->mode == SEGUE_EXECUTION_AUTO && is_graph_trouble(status)) {
-        if (device->backend->ops->note_stream)
-            device->backend->ops->note_stream(device->backend, segue_last_error());
-        request.mode = SEGUE_EXECUTION_STREAM;
-        status = build(device, &request, stats, program);
-    }
     command_buffer->resolved_mode = request.mode;
     stats->mode = request.mode;
     return status;
@@ -172,18 +209,30 @@ segue_status segue_program_create(segue_command_buffer *command_buffer,
     return SEGUE_OK;
 }
 
+static bool is_made_for(const struct segue_program *program,
+                        const struct segue_binding_table *table)
+{
+    if (!table)
+        return program->slot_count == 0 && program->constant_count == 0;
+    return segue_table_equal(program->slots, program->slot_count, table->slots,
+                             table->slot_count) &&
+           program->constant_count == table->constant_count &&
+           (table->constant_count == 0 ||
+            memcmp(program->constants, table->constants,
+                   table->constant_count * sizeof *table->constants) == 0);
+}
+
 segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_buffer,
                                                   const struct segue_binding_table *table,
                                                   struct segue_program **out_program)
 {
     struct segue_program *program = command_buffer->program;
-    const struct segue_range *slots = table ? table->slots : NULL;
     uint32_t slot_count = table ? table->slot_count : 0;
     if (slot_count != command_buffer->slot_count)
         return segue_fail(command_buffer->device, SEGUE_INVALID_ARGUMENT,
                           "command buffer \"%s\" has %u slots, but the table has %u",
                           command_buffer->label, command_buffer->slot_count, slot_count);
-    if (!program || !segue_table_equal(program->slots, program->slot_count, slots, slot_count)) {
+    if (!program || !is_made_for(program, table)) {
         segue_status status = segue_table_check(command_buffer->recording, table);
         if (status == SEGUE_OK && command_buffer->device->validation == SEGUE_VALIDATION_FULL)
             status = segue_hazard_check(command_buffer->recording, table);

@@ -127,14 +127,14 @@ void segue_queue_destroy(segue_queue *queue)
     if (!queue)
         return;
     segue_device *device = queue->device;
-    struct segue_error error = *segue_last_error();
+    struct segue_tolerance tolerance;
     struct segue_failure failure = {0};
     struct segue_work_list finished = {0};
     uint32_t failures = 0;
+    segue_tolerate(&tolerance, "the queue is destroyed all the same", NULL);
     for (;;) {
         if (drain(queue) != SEGUE_OK) {
             segue_failure_keep_last(&failure);
-            segue_set_last_error(&error);
             failures++;
         }
         pthread_mutex_lock(&device->submission_lock);
@@ -144,6 +144,7 @@ void segue_queue_destroy(segue_queue *queue)
             break;
         pthread_mutex_unlock(&device->submission_lock);
     }
+    segue_tolerate_end(&tolerance);
     close_queue(queue, &failure, &finished);
     pthread_mutex_unlock(&device->submission_lock);
     segue_work_list_release(device, &finished);
@@ -188,16 +189,16 @@ static bool reap_done(segue_queue *queue, struct segue_work_list *finished)
 
 bool segue_device_reap(segue_device *device)
 {
-    // A failed question is logged, and those who wait for the work will get it as their answer.
-    struct segue_error error = *segue_last_error();
+    struct segue_tolerance tolerance;
     struct segue_work_list finished = {0};
     bool any = false;
+    segue_tolerate(&tolerance, "who waits for that work will ask again", NULL);
     pthread_mutex_lock(&device->submission_lock);
     for (segue_queue *queue = device->queues; queue; queue = queue->next)
         any |= reap_done(queue, &finished);
     pthread_mutex_unlock(&device->submission_lock);
     segue_work_list_release(device, &finished);
-    segue_set_last_error(&error);
+    segue_tolerate_end(&tolerance);
     return any;
 }
 

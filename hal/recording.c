@@ -175,3 +175,17 @@ struct segue_resolved_range segue_range_resolve(const struct segue_range *range,
     resolved.device_address = resolved.memory->backend.device_address + resolved.offset_bytes;
     return resolved;
 }
+
+void segue_dispatch_resolve_constants(const struct segue_dispatch_segment *dispatch,
+                                      const struct segue_binding_table *table,
+                                      unsigned char *out_constants)
+{
+    uint32_t count;
+    const struct segue_constant_use *uses = segue_dispatch_constant_uses(dispatch, &count);
+    memcpy(out_constants, segue_dispatch_constants(dispatch), dispatch->constants_size_bytes);
+    for (uint32_t i = 0; table && i < count; i++) {
+        const struct segue_constant_use *use = &uses[i];
+        // Device and host are little-endian, so the low bytes come first.
+        memcpy(out_constants + use->offset_bytes, &table->constants[use->slot], use->size_bytes);
+    }
+}

@@ -64,10 +64,13 @@ const char *segue_recording_describe(const struct segue_recording *recording,
                                      size_t capacity_bytes);
 
 /** What slots stand for in one submission: per slot a range whose object is a buffer, length
- *  resolved. */
+ *  resolved; per constant slot its value in the low bytes, the others 0 (0 for one without a value,
+ *  which no command uses). */
 struct segue_binding_table {
     const struct segue_range *slots;
     uint32_t slot_count;
+    const uint64_t *constants;
+    uint32_t constant_count;
 };
 
 /** A range as the device sees it. */
@@ -83,5 +86,11 @@ struct segue_resolved_range {
  */
 struct segue_resolved_range segue_range_resolve(const struct segue_range *range,
                                                 const struct segue_binding_table *table);
+
+/** The constants of a dispatch with constant uses, as the table fills them in (all zeros there
+ *  without one): constants_size_bytes of them. */
+void segue_dispatch_resolve_constants(const struct segue_dispatch_segment *dispatch,
+                                      const struct segue_binding_table *table,
+                                      unsigned char *out_constants);
 
 #endif // SEGUE_HAL_RECORDING_H

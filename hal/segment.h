@@ -48,7 +48,8 @@ struct segue_segment {
     bool is_empty;
     /** FILL: size of the pattern. */
     uint8_t pattern_size_bytes;
-    uint8_t reserved;
+    /** DISPATCH: constant uses follow the constants. */
+    bool has_constant_uses;
     union {
         /** FILL: the pattern, repeated to 4 bytes. */
         uint32_t pattern;
@@ -82,7 +83,7 @@ struct segue_copy_segment {
     struct segue_range target;
 };
 
-/** Followed by the ranges, then the constants. */
+/** Followed by the ranges, the constants, and, where there are some, the constant uses. */
 struct segue_dispatch_segment {
     struct segue_segment base;
     segue_executable *executable;
@@ -100,6 +101,31 @@ static inline const unsigned char *
 segue_dispatch_constants(const struct segue_dispatch_segment *dispatch)
 {
     return (const unsigned char *)(dispatch->bindings + dispatch->binding_count);
+}
+
+/** What parts of the constants submissions fill in. The constants hold zeros there. */
+struct segue_constant_use_list {
+    uint32_t count;
+    struct segue_constant_use items[];
+};
+
+/** Where the list lies behind the start of the constants. */
+static inline uint32_t segue_constant_uses_offset(uint32_t constants_size_bytes)
+{
+    return (constants_size_bytes + 3u) & ~3u;
+}
+
+/** NULL, and a count of 0, where there are none. */
+static inline const struct segue_constant_use *
+segue_dispatch_constant_uses(const struct segue_dispatch_segment *dispatch, uint32_t *out_count)
+{
+    *out_count = 0;
+    if (!dispatch->base.has_constant_uses)
+        return NULL;
+    const unsigned char *list = segue_dispatch_constants(dispatch) +
+                                segue_constant_uses_offset(dispatch->constants_size_bytes);
+    *out_count = ((const struct segue_constant_use_list *)list)->count;
+    return ((const struct segue_constant_use_list *)list)->items;
 }
 
 /** A recorded buffer barrier. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 static _Thread_local struct segue_error thread_error;
+static _Thread_local struct segue_tolerance *tolerance;
 
 const char *segue_status_name(segue_status status)
 {
@@ -49,6 +50,41 @@ void segue_set_last_error(const struct segue_error *error)
 {
     // `error` may be what segue_last_error returned.
     memmove(&thread_error, error, sizeof thread_error);
+}
+
+void segue_tolerate(struct segue_tolerance *inner, const char *instead,
+                    bool (*covers)(segue_status status))
+{
+    inner->outer = tolerance;
+    inner->instead = instead;
+    inner->covers = covers;
+    inner->has_kept = false;
+    tolerance = inner;
+}
+
+void segue_tolerate_end(struct segue_tolerance *inner)
+{
+    tolerance = inner->outer;
+    if (inner->has_kept)
+        thread_error = inner->kept;
+}
+
+void segue_tolerate_refuse(struct segue_tolerance *inner)
+{
+    tolerance = inner->outer;
+    if (tolerance && inner->has_kept && !tolerance->has_kept) {
+        tolerance->kept = inner->kept;
+        tolerance->has_kept = true;
+    }
+}
+
+/** The innermost tolerance that covers a failure of this thread; NULL: it is no tolerated one. */
+static const struct segue_tolerance *find_tolerance(segue_status status)
+{
+    const struct segue_tolerance *found = tolerance;
+    while (found && found->covers && !found->covers(status))
+        found = found->outer;
+    return found;
 }
 
 /** Hands `text` to the callback line by line; writes zeros over its line ends. */
@@ -113,6 +149,22 @@ static void note_on_device(segue_device *device)
     pthread_mutex_unlock(&device->state_lock);
 }
 
+/** Logs a failure: all of it, or, where it is tolerated, what fits into a message and what happens
+ *  instead. */
+static void log_failure(segue_device *device, segue_status status, const char *message,
+                        const char *format, va_list arguments)
+{
+    char prefix[64];
+    const struct segue_tolerance *tolerated = find_tolerance(status);
+    snprintf(prefix, sizeof prefix, "%s: ", segue_status_name(status));
+    if (!tolerated)
+        log_formatted(device, device->failure_level, prefix, format, arguments);
+    else if (device->failure_level > SEGUE_LOG_WARNING)
+        segue_log(device, device->failure_level, "%s%s; %s", prefix, message, tolerated->instead);
+    else
+        segue_log(device, SEGUE_LOG_WARNING, "%s%s; %s", prefix, message, tolerated->instead);
+}
+
 segue_status segue_raise(segue_device *device, segue_status status, int32_t driver_result,
                          const char *file, int line, const char *format, ...)
 {
@@ -127,13 +179,14 @@ segue_status segue_raise(segue_device *device, segue_status status, int32_t driv
         message[0] = '\0';
     va_end(again);
 
-    if (device && device->log) {
-        char prefix[64];
-        snprintf(prefix, sizeof prefix, "%s: ", segue_status_name(status));
-        log_formatted(device, device->failure_level, prefix, format, arguments);
-    }
+    if (device && device->log)
+        log_failure(device, status, message, format, arguments);
     va_end(arguments);
 
+    if (tolerance && !tolerance->has_kept) {
+        tolerance->kept = thread_error;
+        tolerance->has_kept = true;
+    }
     thread_error.status = status;
     thread_error.driver_result = driver_result;
     thread_error.file = file;

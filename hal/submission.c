@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "constant_slots.h"
 #include "queue.h"
 
 #include <inttypes.h>
@@ -7,6 +8,8 @@
 #define MIN_STORAGE_BYTES 256
 /** Tables up to this many slots are built on the stack. */
 #define STACK_SLOTS 32
+/** The same for constant slots. */
+#define STACK_CONSTANTS 32
 
 static struct segue_work *take_free_work(segue_device *device)
 {
@@ -208,6 +211,16 @@ static segue_status check_command_buffer(const segue_queue *queue, uint32_t inde
                           queue->label, command_buffer->label, command_buffer->slot_count,
                           execution->binding_count,
                           execution->binding_count == command_buffer->slot_count ? " at NULL" : "");
+    uint32_t constant_count = command_buffer->constants.count;
+    if (execution->constant_count != constant_count ||
+        (constant_count != 0 && !execution->constants))
+        return segue_fail(queue->device, SEGUE_OUT_OF_RANGE,
+                          "queue \"%s\": command buffer \"%s\" has %" PRIu32
+                          " constant slots and was submitted with %" PRIu32
+                          " constants%s; give one per constant slot",
+                          queue->label, command_buffer->label, constant_count,
+                          execution->constant_count,
+                          execution->constant_count == constant_count ? " at NULL" : "");
     return SEGUE_OK;
 }
 
@@ -250,29 +263,54 @@ static segue_status resolve_bindings(const segue_queue *queue,
     return SEGUE_OK;
 }
 
+/** Turns what the caller gives for both kinds of slots into a table, for which there is room. */
+static segue_status resolve_table(const segue_queue *queue, const struct segue_execution *execution,
+                                  struct segue_range *slots, uint64_t *constants)
+{
+    segue_status status = resolve_bindings(queue, execution, slots);
+    if (status == SEGUE_OK)
+        status = segue_constant_values_resolve(execution->command_buffer, execution, constants);
+    return status;
+}
+
 static segue_status acquire_program(const segue_queue *queue,
                                     const struct segue_execution *execution,
                                     struct segue_program **out_program)
 {
     const struct segue_allocator *allocator = &queue->device->allocator;
-    uint32_t count = execution->binding_count;
-    if (count == 0)
+    const uint32_t count = execution->binding_count;
+    const uint32_t constant_count = execution->constant_count;
+    if (count == 0 && constant_count == 0)
         return segue_command_buffer_acquire_program(execution->command_buffer, NULL, out_program);
 
     struct segue_range stack_slots[STACK_SLOTS];
+    uint64_t stack_constants[STACK_CONSTANTS];
     struct segue_range *slots = stack_slots;
+    uint64_t *constants = stack_constants;
+    segue_status status = SEGUE_OK;
     if (count > STACK_SLOTS)
         slots = segue_allocate(allocator, count * sizeof *slots);
-    if (!slots)
-        return segue_fail(queue->device, SEGUE_OUT_OF_HOST_MEMORY,
-                          "command buffer \"%s\": no memory for its %" PRIu32 " bindings",
-                          execution->command_buffer->label, count);
-    segue_status status = resolve_bindings(queue, execution, slots);
+    if (constant_count > STACK_CONSTANTS)
+        constants = segue_allocate(allocator, constant_count * sizeof *constants);
+    if (!slots || !constants)
+        status = segue_fail(queue->device, SEGUE_OUT_OF_HOST_MEMORY,
+                            "command buffer \"%s\": no memory for its %" PRIu32
+                            " bindings and %" PRIu32 " constants",
+                            execution->command_buffer->label, count, constant_count);
+    if (status == SEGUE_OK)
+        status = resolve_table(queue, execution, slots, constants);
     if (status == SEGUE_OK) {
-        const struct segue_binding_table table = {.slots = slots, .slot_count = count};
+        const struct segue_binding_table table = {
+            .slots = slots,
+            .slot_count = count,
+            .constants = constants,
+            .constant_count = constant_count,
+        };
         status =
             segue_command_buffer_acquire_program(execution->command_buffer, &table, out_program);
     }
+    if (constants != stack_constants)
+        segue_release(allocator, constants, constant_count * sizeof *constants);
     if (slots != stack_slots)
         segue_release(allocator, slots, count * sizeof *slots);
     return status;

@@ -57,6 +57,8 @@ static void get_report(struct segue_soft_report *out_report)
     report.live_objects = report.live_allocations + report.live_streams + report.live_events +
                           report.live_modules + report.live_graphs + report.live_graph_execs +
                           segue_soft_handle_count(SEGUE_SOFT_KIND_CONTEXT);
+    report.context_holders = segue_soft_context_holders();
+    report.pushed_contexts = segue_soft_pushed_contexts();
     pthread_mutex_unlock(&segue_soft.lock);
     *out_report = report;
 }

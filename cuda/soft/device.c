@@ -20,6 +20,27 @@ static _Thread_local struct {
     uint32_t depth;
 } stack;
 
+/** The depths of all threads' stacks; what a thread leaves on its own when it ends stays counted.
+ */
+static uint64_t pushed_count;
+
+static void set_depth(uint32_t depth)
+{
+    pushed_count += depth;
+    pushed_count -= stack.depth;
+    stack.depth = depth;
+}
+
+uint64_t segue_soft_pushed_contexts(void)
+{
+    return pushed_count;
+}
+
+uint64_t segue_soft_context_holders(void)
+{
+    return primary.retain_count;
+}
+
 CUcontext segue_soft_current_context(void)
 {
     return stack.depth > 0 ? stack.contexts[stack.depth - 1] : NULL;
@@ -267,7 +288,8 @@ SEGUE_SOFT_EXPORT CUresult CUDAAPI cuCtxPushCurrent_v2(CUcontext ctx)
         result = segue_soft_unsupported("more than %d contexts pushed by a thread", STACK_DEPTH);
     }
     if (result == CUDA_SUCCESS) {
-        stack.contexts[stack.depth++] = ctx;
+        stack.contexts[stack.depth] = ctx;
+        set_depth(stack.depth + 1);
     }
     return segue_soft_leave(&call, result);
 }
@@ -279,7 +301,8 @@ SEGUE_SOFT_EXPORT CUresult CUDAAPI cuCtxPopCurrent_v2(CUcontext *pctx)
         segue_soft_misuse("no context to pop");
         return segue_soft_leave(&call, CUDA_ERROR_INVALID_CONTEXT);
     }
-    CUcontext popped = stack.contexts[--stack.depth];
+    set_depth(stack.depth - 1);
+    CUcontext popped = stack.contexts[stack.depth];
     if (pctx != NULL) {
         *pctx = popped;
     }
@@ -301,13 +324,13 @@ SEGUE_SOFT_EXPORT CUresult CUDAAPI cuCtxSetCurrent(CUcontext ctx)
     SEGUE_SOFT_ENTER(SEGUE_SOFT_INITIALISED, "\"context\":%llu",
                      (unsigned long long)(uintptr_t)ctx);
     if (ctx == NULL) {
-        stack.depth -= stack.depth > 0 ? 1 : 0;
+        set_depth(stack.depth - (stack.depth > 0 ? 1 : 0));
         return segue_soft_leave(&call, CUDA_SUCCESS);
     }
     result = segue_soft_check_context_argument(ctx);
     if (result == CUDA_SUCCESS) {
         // Replaces the top of the stack.
-        stack.depth += stack.depth == 0 ? 1 : 0;
+        set_depth(stack.depth + (stack.depth == 0 ? 1 : 0));
         stack.contexts[stack.depth - 1] = ctx;
     }
     return segue_soft_leave(&call, result);

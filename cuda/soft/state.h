@@ -129,6 +129,11 @@ CUresult segue_soft_check_context(void);
 /** CUDA_SUCCESS if `context` is alive. */
 CUresult segue_soft_check_context_argument(CUcontext context);
 
+/** How many contexts all threads have pushed and not popped, and how often the primary context is
+ *  retained. */
+uint64_t segue_soft_pushed_contexts(void);
+uint64_t segue_soft_context_holders(void);
+
 /** error_names.c. */
 const char *segue_soft_result_name(CUresult result);
 const char *segue_soft_result_text(CUresult result);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conformance.h"
 
-#define AREAS(use)                                                                          \
-    use(barrier) use(buffer) use(copy) use(device) use(dispatch) use(event) use(executable) \
-        use(failure) use(fill) use(group) use(order) use(quant) use(queue) use(reuse)       \
-            use(secondary) use(semaphore) use(slots) use(threads) use(update)
+#define AREAS(use)                                                                         \
+    use(barrier) use(buffer) use(constants) use(copy) use(device) use(dispatch) use(event) \
+        use(executable) use(failure) use(fill) use(group) use(order) use(quant) use(queue) \
+            use(reuse) use(secondary) use(semaphore) use(slots) use(threads) use(update)
 
 #define DECLARE(name) extern const struct segue_conformance_area segue_conformance_##name;
 AREAS(DECLARE)

@@ -213,6 +213,28 @@ static void failures_are_logged(void **state)
     assert_int_equal(lines, 1);
 }
 
+static void driver_versions(void **state)
+{
+    struct segue_test *test = *state;
+    static const struct {
+        const char *uri;
+        int32_t version;
+    } profiles[] = {
+        {"soft://?profile=12.4", 12040},
+        {"soft://?profile=12.8", 12080},
+        {"soft://?profile=13.0", 13000},
+        {"soft://?profile=12.4&seed=3", 12040},
+        {"soft://", 13000},
+    };
+    for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); ++i) {
+        segue_device *device = segue_test_device(test, profiles[i].uri, NULL);
+        struct segue_device_info info;
+        segue_device_get_info(device, &info);
+        assert_int_equal(info.driver_version, profiles[i].version);
+        segue_test_destroy(test, device);
+    }
+}
+
 static void names_of_statuses(void **state)
 {
     (void)state;
@@ -228,7 +250,7 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(two_devices),       segue_test_case(outlived_by_its_objects),
     segue_test_case(last_error),        segue_test_case(wait_idle),
     segue_test_case(allocator_is_used), segue_test_case(failures_are_logged),
-    segue_test_case(names_of_statuses),
+    segue_test_case(names_of_statuses), segue_test_case(driver_versions),
 };
 
 const struct segue_conformance_area segue_conformance_device = {"device", tests,

@@ -45,6 +45,30 @@ static void instantiation(void **state)
         segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 3 + 7);
 }
 
+static void automatic_mode_falls_back(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    test->mode = SEGUE_EXECUTION_AUTO;
+    segue_command_buffer *commands = segue_test_begin(test);
+    const uint32_t word = 0;
+    segue_test_dispatch_scale(test, commands, segue_test_whole(data), 8, 2, 1);
+    CHECK_ERROR(segue_buffer_write(data, 33, &word, 1), SEGUE_OUT_OF_RANGE, "33");
+    fail_next(test, "cuGraphInstantiate*", CUDA_UNKNOWN);
+    CHECK_OK(segue_command_buffer_end(commands));
+    // To the caller nothing has failed; the device knows better.
+    assert_int_equal(segue_last_error()->status, SEGUE_OUT_OF_RANGE);
+    struct segue_error error;
+    segue_device_get_last_error(test->device, &error);
+    assert_int_equal(error.driver_result, CUDA_UNKNOWN);
+    struct segue_command_buffer_stats stats;
+    CHECK_OK(segue_command_buffer_get_stats(commands, &stats));
+    assert_int_equal(stats.mode, SEGUE_EXECUTION_STREAM);
+    segue_test_wait(test, segue_test_submit(test, commands));
+    for (uint32_t i = 0; i < 8; ++i)
+        segue_test_expect_all(data, i, 1, segue_test_word(1, i) * 2 + 1);
+}
+
 static void nodes_that_cannot_be_added(void **state)
 {
     struct segue_test *test = *state;
@@ -207,7 +231,8 @@ static void instantiation_of_a_table(void **state)
     segue_test_dispatch_scale(test, commands, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE), 8, 2, 1);
     CHECK_OK(segue_command_buffer_end(commands));
     const struct segue_buffer_ref table = segue_test_whole(data);
-    const struct segue_execution execution = {commands, &table, 1};
+    const struct segue_execution execution = {
+        .command_buffer = commands, .bindings = &table, .binding_count = 1};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     fail_next(test, "cuGraphInstantiate*", CUDA_UNKNOWN);
     CHECK_ERROR(segue_queue_submit(test->queue, &submission), SEGUE_DRIVER_ERROR, "");
@@ -219,6 +244,7 @@ static void instantiation_of_a_table(void **state)
 
 static const struct CMUnitTest tests[] = {
     segue_test_case(instantiation),
+    segue_test_case(automatic_mode_falls_back),
     segue_test_case(nodes_that_cannot_be_added),
     segue_test_case(launch),
     segue_test_case(kept_submission),

@@ -2,6 +2,9 @@
 #include "conformance.h"
 #include "test.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static uint64_t now_ns(void)
@@ -133,6 +136,75 @@ static void given_up_while_waited_for(void **state)
     CHECK_OK(segue_semaphore_wait(after, 1, SEGUE_TIMEOUT_INFINITE));
 }
 
+/** Before each block of the allocator below. */
+struct grave {
+    struct grave *next;
+    void *base;
+};
+
+static struct grave *graves;
+static pthread_mutex_t graves_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *allocate_plain(void *context, size_t size_bytes, size_t align_bytes)
+{
+    (void)context;
+    void *base = NULL;
+    size_t align = align_bytes < sizeof(struct grave) ? sizeof(struct grave) : align_bytes;
+    if (posix_memalign(&base, align, align + size_bytes) != 0)
+        return NULL;
+    struct grave *block = (struct grave *)((char *)base + align);
+    block[-1] = (struct grave){.base = base};
+    return block;
+}
+
+/** What is given back is overwritten, and nobody gets it again: its use shows. */
+static void bury(void *context, void *pointer, size_t size_bytes)
+{
+    (void)context;
+    struct grave *grave = (struct grave *)pointer - 1;
+    memset(pointer, 0x5a, size_bytes);
+    pthread_mutex_lock(&graves_lock);
+    grave->next = graves;
+    graves = grave;
+    pthread_mutex_unlock(&graves_lock);
+}
+
+/** Frees what earlier runs have given back. */
+static void clear_graves(void)
+{
+    while (graves) {
+        struct grave *grave = graves;
+        graves = grave->next;
+        free(grave->base);
+    }
+}
+
+static void retained_by_waits(void **state)
+{
+    struct segue_test *test = *state;
+    static const struct segue_allocator allocator = {allocate_plain, bury, NULL};
+    clear_graves();
+    segue_device *device = segue_test_device(
+        test, segue_test_device_uri(), &(struct segue_device_params){.allocator = &allocator});
+    segue_queue *queue = segue_test_queue_on(test, device, NULL);
+    segue_semaphore *never = segue_test_semaphore_on(test, device, 0);
+    segue_semaphore *gate = segue_test_semaphore_on(test, device, 0);
+    segue_semaphore *after = segue_test_semaphore_on(test, device, 0);
+    const struct segue_semaphore_value waits[] = {{never, 1}, {gate, 1}};
+    const struct segue_semaphore_value signal = {after, 1};
+    const struct segue_submission submission = {
+        .waits = waits, .wait_count = 2, .signals = &signal, .signal_count = 1};
+    CHECK_OK(segue_queue_submit(queue, &submission));
+    // From here on only the wait needs it.
+    segue_test_destroy(test, never);
+    CHECK_OK(segue_semaphore_signal(gate, 1));
+    CHECK_STATUS(segue_semaphore_wait(after, 1, 0), SEGUE_TIMEOUT);
+    // Nobody can raise it any more, so the submission is dropped.
+    segue_test_destroy(test, queue);
+    uint64_t value = 0;
+    CHECK_STATUS(segue_semaphore_query(after, &value), SEGUE_INVALID_STATE);
+}
+
 static void many_values(void **state)
 {
     struct segue_test *test = *state;
@@ -156,6 +228,7 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(not_below_what_is_pending), segue_test_case(timeouts),
     segue_test_case(waits_in_flight),           segue_test_case(host_signal_releases_submissions),
     segue_test_case(given_up_while_waited_for), segue_test_case(many_values),
+    segue_test_case(retained_by_waits),
 };
 
 const struct segue_conformance_area segue_conformance_semaphore = {

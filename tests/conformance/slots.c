@@ -59,7 +59,8 @@ static void buffers_of_a_table_stay_alive(void **state)
     const struct segue_buffer_ref table[] = {segue_test_whole(source), segue_test_whole(data)};
     const struct segue_semaphore_value wait = {start, 1};
     const struct segue_semaphore_value signal = {done, 1};
-    const struct segue_execution execution = {commands, table, 2};
+    const struct segue_execution execution = {
+        .command_buffer = commands, .bindings = table, .binding_count = 2};
     const struct segue_submission submission = {&wait, 1, &execution, 1, &signal, 1};
     CHECK_OK(segue_queue_submit(test->queue, &submission));
     // Nothing has run yet; what is created now would get the memory if it were free.
@@ -96,7 +97,8 @@ static void all_commands(void **state)
 static segue_status submit(struct segue_test *test, segue_command_buffer *commands,
                            const struct segue_buffer_ref *table, uint32_t count)
 {
-    const struct segue_execution execution = {commands, table, count};
+    const struct segue_execution execution = {
+        .command_buffer = commands, .bindings = table, .binding_count = count};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     return segue_queue_submit(test->queue, &submission);
 }

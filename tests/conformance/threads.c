@@ -5,9 +5,14 @@
 #include "test.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 enum { THREADS = 4, ROUNDS = 25, COUNT = 16 };
+/** A waiter looks by itself every 20 ms, and should be awake well before that. */
+enum { PAUSE_NS = 2000000, SOON_NS = 8000000 };
 
 /** What one thread does its work with, and how that ended. */
 struct worker {
@@ -19,6 +24,9 @@ struct worker {
     segue_semaphore *semaphore;
     uint32_t index;
     segue_status status;
+    /** When it began to wait, and stopped. */
+    atomic_uint_fast64_t begin_ns;
+    uint64_t end_ns;
     /** Of the thread's last failure. */
     char message[256];
     void (*body)(struct worker *);
@@ -269,6 +277,57 @@ static void one_signal_wakes_all(void **state)
         CHECK_OK_ELSEWHERE(workers[i].status, workers[i].message);
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+static void wait_and_time(struct worker *worker)
+{
+    worker->begin_ns = now_ns();
+    wait_for_index(worker);
+    worker->end_ns = now_ns();
+}
+
+/** Whether all who wait for the value are awake soon after the signal. */
+static bool wakes_all_soon(segue_semaphore *semaphore, uint32_t value)
+{
+    struct worker workers[THREADS] = {0};
+    bool soon = true;
+    for (uint32_t i = 0; i < THREADS; ++i) {
+        workers[i] = (struct worker){.semaphore = semaphore, .index = value - 1};
+        start_worker(&workers[i], wait_and_time);
+    }
+    for (uint32_t i = 0; i < THREADS; ++i)
+        while (workers[i].begin_ns == 0)
+            sched_yield();
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    const uint64_t signal_ns = now_ns();
+    const segue_status status = segue_semaphore_signal(semaphore, value);
+    for (uint32_t i = 0; i < THREADS; ++i)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    CHECK_OK(status);
+    for (uint32_t i = 0; i < THREADS; ++i) {
+        CHECK_OK_ELSEWHERE(workers[i].status, workers[i].message);
+        // One that began long before the signal may have looked by itself.
+        soon = soon && signal_ns - workers[i].begin_ns < SOON_NS &&
+               workers[i].end_ns - signal_ns < SOON_NS;
+    }
+    return soon;
+}
+
+static void waiters_are_woken(void **state)
+{
+    struct segue_test *test = *state;
+    segue_semaphore *semaphore = segue_test_semaphore(test, 0);
+    // On a busy machine a thread that is awake may not run for a while: once is enough.
+    uint32_t value = 1;
+    while (!wakes_all_soon(semaphore, value))
+        assert_true(++value <= 50);
+}
+
 static void a_failure_wakes_all(void **state)
 {
     struct segue_test *test = *state;
@@ -299,7 +358,8 @@ static void submit_own_table(struct worker *worker)
 {
     const struct segue_buffer_ref table = {.buffer = worker->data,
                                            .length_bytes = SEGUE_WHOLE_SIZE};
-    const struct segue_execution execution = {worker->commands, &table, 1};
+    const struct segue_execution execution = {
+        .command_buffer = worker->commands, .bindings = &table, .binding_count = 1};
     for (uint32_t round = 0; round < ROUNDS && worker->status == SEGUE_OK; ++round) {
         const struct segue_semaphore_value signal = {worker->semaphore, round + 1};
         const struct segue_submission submission = {
@@ -332,15 +392,11 @@ static void one_command_buffer_many_tables(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    segue_test_case(one_command_buffer_one_queue),
-    segue_test_case(one_command_buffer_many_queues),
-    segue_test_case(recording_side_by_side),
-    segue_test_case(waiting_for_each_other),
-    segue_test_case(creating_and_destroying),
-    segue_test_case(ping_pong),
-    segue_test_case(one_signal_wakes_all),
-    segue_test_case(a_failure_wakes_all),
-    segue_test_case(one_command_buffer_many_tables),
+    segue_test_case(one_command_buffer_one_queue), segue_test_case(one_command_buffer_many_queues),
+    segue_test_case(recording_side_by_side),       segue_test_case(waiting_for_each_other),
+    segue_test_case(creating_and_destroying),      segue_test_case(ping_pong),
+    segue_test_case(one_signal_wakes_all),         segue_test_case(waiters_are_woken),
+    segue_test_case(a_failure_wakes_all),          segue_test_case(one_command_buffer_many_tables),
 };
 
 const struct segue_conformance_area segue_conformance_threads = {"threads", tests,

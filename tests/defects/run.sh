@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [--only PATTERN] [--jobs N] [--work FOLDER]: plants the defects of defects.txt, one at a
+# run.sh [--only PATTERNS] [--jobs N] [--work FOLDER]: plants the defects of defects.txt, one at a
 # time, in a copy of the sources, and runs the conformance suite in both modes, the pairs and the
 # fault loop on each. Prints which suite sees which defect; fails if a defect goes unseen, if one
 # cannot be planted any more, or (without --only) if a conformance case has not failed for any. Takes
@@ -9,16 +9,48 @@
 # Graphs made in a random order and the fault loop run only where the rest sees nothing, and for the
 # defects that are marked `fault`: these the fault loop must be the only one to see. Those marked
 # `unseen` are known to go unseen, for the reason given with them.
+#
+# run.sh --stale: only says, within seconds, which of them can no longer be planted.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$root/build/defects
-only=*
+only='*'
 jobs=1
 part=
 # Areas of the fault loop that take about a second each; the first that fails is enough.
 fault_areas='lives event executable failure queue secondary semaphore slots update reuse buffer'
-patience_s=10
+# More on a busy machine: what takes longer has failed.
+patience_s=${SEGUE_TEST_PATIENCE_S:-10}
+
+names() {
+  sed -n 's/^\[\([a-z_0-9]*\)\].*/\1/p' "$here/defects.txt"
+}
+
+# Of each defect: "[NAME] FILE [fault|unseen]"...
+head_of() {
+  sed -n "s/^\[$1\] //p" "$here/defects.txt"
+}
+
+# ... then a sed script up to the next one.
+script_of() {
+  awk -v name="[$1]" '/^\[/ { on = $1 == name; next } on && !/^#/' "$here/defects.txt"
+}
+
+if [ "${1:-}" = --stale ]; then
+  stale=0
+  for name in $(names); do
+    file=$(head_of "$name")
+    file=$root/${file%% *}
+    if script_of "$name" | sed -f - "$file" | cmp -s - "$file"; then
+      echo "$name: its script changes nothing in $file"
+      stale=$((stale + 1))
+    fi
+  done
+  echo "$stale of $(names | wc -l) defects cannot be planted"
+  [ "$stale" = 0 ]
+  exit
+fi
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -28,7 +60,7 @@ while [ $# -gt 0 ]; do
     # K/N: the defects whose number modulo N is K. For --jobs.
     --part) part=$2 ;;
     *)
-      echo "usage: run.sh [--only PATTERN] [--jobs N] [--work FOLDER]" >&2
+      echo "usage: run.sh --stale | [--only PATTERNS] [--jobs N] [--work FOLDER]" >&2
       exit 2
       ;;
   esac
@@ -40,6 +72,22 @@ results=$work/results.txt
 verdicts=$work/verdicts.txt
 : >"$results"
 : >"$verdicts"
+
+# Whether a name is one that --only asks for, which may be several patterns.
+wanted() {
+  set -f
+  for pattern in $only; do
+    # shellcheck disable=SC2254
+    case $1 in
+      $pattern)
+        set +f
+        return 0
+        ;;
+    esac
+  done
+  set +f
+  return 1
+}
 
 # Counts, and whether all is well.
 conclude() {
@@ -199,21 +247,16 @@ if [ -s "$work/seen" ]; then
   exit 1
 fi
 
-# Of each defect: "[NAME] FILE [fault|unseen]", then a sed script up to the next one.
 number=0
-for name in $(sed -n 's/^\[\([a-z_0-9]*\)\].*/\1/p' "$here/defects.txt"); do
+for name in $(names); do
   number=$((number + 1))
-  case $name in
-    $only) ;;
-    *) continue ;;
-  esac
+  wanted "$name" || continue
   [ -z "$part" ] || [ $((number % ${part#*/})) = "${part%/*}" ] || continue
-  head=$(sed -n "s/^\[$name\] //p" "$here/defects.txt")
+  head=$(head_of "$name")
   file=${head%% *}
   mark=${head#"$file"}
   mark=${mark# }
-  awk -v name="[$name]" '/^\[/ { on = $1 == name; next } on && !/^#/' "$here/defects.txt" \
-    >"$work/script.sed"
+  script_of "$name" >"$work/script.sed"
   cp "$copy/$file" "$work/right"
   sed -f "$work/script.sed" "$work/right" >"$copy/$file"
   if cmp -s "$work/right" "$copy/$file"; then

@@ -103,7 +103,8 @@ static segue_status submit(struct life *life, uint32_t queue, segue_command_buff
                            const struct segue_buffer_ref *binding,
                            struct segue_semaphore_value wait, uint64_t signal)
 {
-    const struct segue_execution execution = {commands, binding, binding != NULL};
+    const struct segue_execution execution = {
+        .command_buffer = commands, .bindings = binding, .binding_count = binding != NULL};
     const struct segue_semaphore_value signals = {life->semaphore, signal};
     const struct segue_submission submission = {
         &wait, wait.semaphore != NULL, &execution, 1, &signals, 1};

@@ -22,6 +22,9 @@ enum { CUDA_OUT_OF_MEMORY = 2, CUDA_UNKNOWN = 999 };
 enum kind { DRIVER_CALLS, DRIVER_ALLOCATIONS, HOST_ALLOCATIONS, KIND_COUNT };
 static const char *const kind_names[KIND_COUNT] = {"driver_calls", "driver_allocations",
                                                    "host_allocations"};
+/** What a line of the log says that a fault of the kind is the reason of: the driver's result, or
+ *  the status. */
+static const char *const fault_texts[KIND_COUNT] = {" (999)", " (2)", "SEGUE_OUT_OF_HOST_MEMORY"};
 
 /** Faults of a scenario that has more are taken at even distances: about this many, unless the
  *  environment says otherwise... */
@@ -64,6 +67,11 @@ static struct {
     char log_path[64];
     /** What Segue logged as warnings or errors in the last run, cut to fit. */
     char warnings[65536];
+    /** The first line that a fault of the last run is the reason of and that was logged as an
+     * error: a call must have returned it. */
+    char error[1024];
+    /** The same without a fault: a test may ask for just that failure. */
+    char expected[1024];
     pthread_mutex_t warnings_lock;
     /** The fault of this run; nth 0: none. */
     struct point point;
@@ -85,6 +93,10 @@ static void keep_warning(void *context, enum segue_log_level level, const char *
     pthread_mutex_lock(&loop.warnings_lock);
     size_t length = strlen(loop.warnings);
     snprintf(loop.warnings + length, sizeof(loop.warnings) - length, "%s\n", message);
+    if (level == SEGUE_LOG_ERROR && loop.armed && !loop.given_over && loop.error[0] == '\0' &&
+        strstr(message, fault_texts[loop.point.kind]) &&
+        strncmp(message, loop.expected, sizeof(loop.expected) - 1) != 0)
+        snprintf(loop.error, sizeof(loop.error), "%s", message);
     pthread_mutex_unlock(&loop.warnings_lock);
 }
 
@@ -141,7 +153,7 @@ static uint64_t run(const struct scenario *scenario, struct point point,
              kind_names[point.kind], point.forever ? "for ever from" : "once at", point.nth);
     loop.point = point;
     loop.armed = loop.given_over = loop.fired_before = false;
-    loop.warnings[0] = '\0';
+    loop.warnings[0] = loop.error[0] = '\0';
     loop.memory.failed = loop.memory.nth = 0;
     alarm(PATIENCE_S);
     scenario->run(scenario, &loop.run, out_outcome);
@@ -206,20 +218,36 @@ static bool is_beside_the_point(segue_status status)
            status == SEGUE_INVALID_DATA;
 }
 
+/** Contexts are given back whatever fails: the driver gives them up even where it reports a
+ * failure. */
+static void check_contexts(const struct segue_soft_report *before,
+                           const struct segue_soft_report *now)
+{
+    if (now->pushed_contexts != before->pushed_contexts)
+        complain("%" PRIu64 " contexts are pushed, %" PRIu64 " were before", now->pushed_contexts,
+                 before->pushed_contexts);
+    if (now->context_holders != before->context_holders)
+        complain("the context is retained %" PRIu64 " times, %" PRIu64 " before",
+                 now->context_holders, before->context_holders);
+}
+
 /** Without a fault everything must work, before and after each fault. Returns how often the fault's
  *  kind came up. */
 static uint64_t must_succeed(const struct scenario *scenario, enum kind kind)
 {
     struct scenario_outcome outcome;
-    uint64_t live = report().live_objects;
+    struct segue_soft_report before = report();
+    loop.expected[0] = '\0';
     uint64_t count = run(scenario, (struct point){.kind = kind}, &outcome);
+    memcpy(loop.expected, loop.error, sizeof(loop.expected));
     struct segue_soft_report now = report();
     if (outcome.status != SEGUE_OK)
         complain("%s: %s", segue_status_name(outcome.status), outcome.message);
     if (!loop.armed)
         complain("did not come to its start");
-    if (now.live_objects != live)
-        complain("%" PRIu64 " driver objects are left", now.live_objects - live);
+    if (now.live_objects != before.live_objects)
+        complain("%" PRIu64 " driver objects are left", now.live_objects - before.live_objects);
+    check_contexts(&before, &now);
     if (now.hazard_count || now.misuse_count)
         complain("%s%s", now.first_hazard, now.first_misuse);
     if (loop.memory.live || loop.memory.live_bytes)
@@ -228,11 +256,12 @@ static uint64_t must_succeed(const struct scenario *scenario, enum kind kind)
 }
 
 /** What must be so after any fault. `excused`: the driver refused to give something up. */
-static void check_end(uint64_t live, bool excused)
+static void check_end(const struct segue_soft_report *before, bool excused)
 {
     struct segue_soft_report now = report();
-    if (now.live_objects != live && !excused)
-        complain("%" PRIu64 " driver objects are left", now.live_objects - live);
+    if (now.live_objects != before->live_objects && !excused)
+        complain("%" PRIu64 " driver objects are left", now.live_objects - before->live_objects);
+    check_contexts(before, &now);
     if (now.misuse_count)
         complain("%s", now.first_misuse);
     if (loop.memory.live || loop.memory.live_bytes)
@@ -241,8 +270,17 @@ static void check_end(uint64_t live, bool excused)
     loop.memory.live = loop.memory.live_bytes = 0;
 }
 
+/** What is logged as an error a call returns. (What goes wrong after a failure that no call
+ *  returned is a wrong result.) */
+static void check_dropped(const struct scenario_outcome *outcome)
+{
+    if (loop.error[0] != '\0' && (outcome->status == SEGUE_OK || outcome->status == SEGUE_MISMATCH))
+        complain("logged as an error, but no call returned it: %s", loop.error);
+}
+
 /** Judges a run in which the driver failed. */
-static void check_driver_fault(const struct scenario_outcome *outcome, bool forever, uint64_t live)
+static void check_driver_fault(const struct scenario_outcome *outcome, bool forever,
+                               const struct segue_soft_report *before)
 {
     char call[64];
     faulted_call(call, sizeof(call));
@@ -250,6 +288,7 @@ static void check_driver_fault(const struct scenario_outcome *outcome, bool fore
     // another way, is at least logged.
     bool logged = strstr(loop.warnings, call) != NULL;
     bool given_up = (outcome->status == SEGUE_OK || outcome->status == SEGUE_MISMATCH) && logged;
+    check_dropped(outcome);
     if (outcome->status == SEGUE_OK) {
         ++totals->tolerated;
         if (!logged && !is_probe(call))
@@ -260,12 +299,14 @@ static void check_driver_fault(const struct scenario_outcome *outcome, bool fore
     } else if (outcome->message[0] == '\0') {
         complain("%s: %s without a message", call, segue_status_name(outcome->status));
     }
-    check_end(live, forever || given_up);
+    check_end(before, forever || given_up);
 }
 
 /** Judges a run in which host memory ran out. */
-static void check_memory_fault(const struct scenario_outcome *outcome, uint64_t live)
+static void check_memory_fault(const struct scenario_outcome *outcome,
+                               const struct segue_soft_report *before)
 {
+    check_dropped(outcome);
     if (outcome->status == SEGUE_OK) {
         ++totals->tolerated;
         if (!strstr(loop.warnings, "memory"))
@@ -276,14 +317,14 @@ static void check_memory_fault(const struct scenario_outcome *outcome, uint64_t 
     } else if (outcome->message[0] == '\0') {
         complain("no message");
     }
-    check_end(live, false);
+    check_end(before, false);
 }
 
 /** Runs with one fault. Returns false if it did not come about. */
 static bool run_point(const struct scenario *scenario, struct point point)
 {
     struct scenario_outcome outcome;
-    uint64_t live = report().live_objects;
+    struct segue_soft_report before = report();
     bool logging = point.kind != HOST_ALLOCATIONS && ftruncate(loop.log_file, 0) == 0 &&
                    loop.soft->set_log_path(loop.log_path);
     run(scenario, point, &outcome);
@@ -297,9 +338,9 @@ static bool run_point(const struct scenario *scenario, struct point point)
     }
     ++totals->points;
     if (point.kind == HOST_ALLOCATIONS)
-        check_memory_fault(&outcome, live);
+        check_memory_fault(&outcome, &before);
     else
-        check_driver_fault(&outcome, point.forever, live);
+        check_driver_fault(&outcome, point.forever, &before);
     return true;
 }
 

@@ -30,7 +30,8 @@ segue_status pair_end(segue_command_buffer *command_buffer, segue_status status)
 segue_status pair_submit(struct segue_test *test, segue_command_buffer *command_buffer,
                          const struct segue_buffer_ref *bindings, uint32_t binding_count)
 {
-    const struct segue_execution execution = {command_buffer, bindings, binding_count};
+    const struct segue_execution execution = {
+        .command_buffer = command_buffer, .bindings = bindings, .binding_count = binding_count};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     segue_status status = segue_queue_submit(test->queue, &submission);
     if (status == SEGUE_OK)

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 static const struct pair_area *const areas[] = {
-    &pairs_buffer,     &pairs_command_buffer, &pairs_device, &pairs_dispatch,
-    &pairs_executable, &pairs_execute,        &pairs_hazard, &pairs_inspect,
-    &pairs_queue,      &pairs_range,          &pairs_seal,   &pairs_semaphore,
-    &pairs_submit,     &pairs_sync,           &pairs_table,  &pairs_transfer,
+    &pairs_buffer,     &pairs_command_buffer, &pairs_constants, &pairs_device,  &pairs_dispatch,
+    &pairs_executable, &pairs_execute,        &pairs_hazard,    &pairs_inspect, &pairs_queue,
+    &pairs_range,      &pairs_seal,           &pairs_semaphore, &pairs_submit,  &pairs_sync,
+    &pairs_table,      &pairs_transfer,
 };
 
 /** What one cmocka test works on. */

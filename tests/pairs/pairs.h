@@ -45,6 +45,7 @@ struct pair_area {
 
 extern const struct pair_area pairs_buffer;
 extern const struct pair_area pairs_command_buffer;
+extern const struct pair_area pairs_constants;
 extern const struct pair_area pairs_device;
 extern const struct pair_area pairs_dispatch;
 extern const struct pair_area pairs_executable;

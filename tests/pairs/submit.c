@@ -96,7 +96,8 @@ static segue_status submission_does_not_wait_for_itself(struct segue_test *test,
 static segue_status execute(struct segue_test *test, segue_command_buffer *command_buffer,
                             const struct segue_buffer_ref *bindings, uint32_t binding_count)
 {
-    const struct segue_execution execution = {command_buffer, bindings, binding_count};
+    const struct segue_execution execution = {
+        .command_buffer = command_buffer, .bindings = bindings, .binding_count = binding_count};
     return submit(test, (struct segue_submission){.executions = &execution, .execution_count = 1});
 }
 

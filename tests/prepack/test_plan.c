@@ -92,7 +92,7 @@ static void test_order_on_the_device(void **state)
     segue_prepack_plan_get_point(plan, &point);
     segue_semaphore *ran = segue_test_semaphore(test, 0);
     const struct segue_semaphore_value signal = {ran, 1};
-    const struct segue_execution execution = {command_buffer, NULL, 0};
+    const struct segue_execution execution = {.command_buffer = command_buffer};
     const struct segue_submission submission = {.waits = &point,
                                                 .wait_count = 1,
                                                 .executions = &execution,
@@ -126,7 +126,7 @@ static void test_constants_are_sealed(void **state)
     CHECK_OK(segue_prepack_plan_run(plan));
     test_plan_wait(plan);
     // Recorded before, submitted after.
-    const struct segue_execution execution = {late, NULL, 0};
+    const struct segue_execution execution = {.command_buffer = late};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     CHECK_ERROR(segue_queue_submit(test->queue, &submission), SEGUE_INVALID_ACCESS, "sealed");
     segue_command_buffer *command_buffer = segue_test_begin(test);

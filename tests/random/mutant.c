@@ -204,8 +204,10 @@ static segue_status create_program(struct segue_backend *backend,
         mutant_judge(current);
     struct segue_plan plan = *request->plan;
     make_plan(current, &plan);
-    const struct segue_binding_table table = {current->slots,
-                                              request->table ? request->table->slot_count : 0};
+    const struct segue_binding_table table = {
+        .slots = current->slots,
+        .slot_count = request->table ? request->table->slot_count : 0,
+    };
     struct segue_program_request mutated = *request;
     mutated.plan = &plan;
     mutated.table = request->table ? &table : NULL;

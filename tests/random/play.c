@@ -260,7 +260,10 @@ const struct segue_submission *play_submission(struct play *play, const struct p
                                                    .length_bytes = window->length};
     }
     play->execution = (struct segue_execution){
-        play->commands, program->slot_count ? play->table : NULL, program->slot_count};
+        .command_buffer = play->commands,
+        .bindings = program->slot_count ? play->table : NULL,
+        .binding_count = program->slot_count,
+    };
     play->submission =
         (struct segue_submission){.executions = &play->execution, .execution_count = 1};
     return &play->submission;

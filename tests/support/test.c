@@ -215,6 +215,11 @@ int segue_test_setup(void **state)
         test->soft = hooks->soft;
     else if (test->soft)
         test->soft->reset_report();
+    if (test->soft) {
+        struct segue_soft_report report;
+        test->soft->get_report(&report);
+        test->pushed_contexts = report.pushed_contexts;
+    }
     CHECK_OK(segue_test_kernels_create(test->device, &test->kernels));
     CHECK_OK(segue_queue_create(test->device, NULL, &test->queue));
     CHECK_OK(segue_semaphore_create(test->device, 0, &test->done));
@@ -222,17 +227,22 @@ int segue_test_setup(void **state)
 }
 
 /** Whether the software driver saw nothing amiss. */
-static bool check_report(const struct segue_soft_api *soft, bool expects_hazards)
+static bool check_report(const struct segue_soft_api *soft, bool expects_hazards,
+                         uint64_t pushed_contexts)
 {
     struct segue_soft_report report;
     soft->get_report(&report);
+    const bool pushed = report.pushed_contexts != pushed_contexts;
+    if (pushed)
+        print_error("%" PRIu64 " contexts are pushed, %" PRIu64 " were before\n",
+                    report.pushed_contexts, pushed_contexts);
     if (report.live_objects != 0)
         print_error("%" PRIu64 " objects of the driver are left\n", report.live_objects);
     if (report.misuse_count != 0)
         print_error("misuse: %s\n", report.first_misuse);
     if (report.hazard_count != 0 && !expects_hazards)
         print_error("hazard: %s\n", report.first_hazard);
-    return !report.live_objects && !report.misuse_count &&
+    return !report.live_objects && !report.misuse_count && !pushed &&
            (!report.hazard_count || expects_hazards);
 }
 
@@ -258,9 +268,9 @@ int segue_test_teardown(void **state)
     segue_semaphore_destroy(test->done);
     segue_executable_destroy(test->kernels);
     segue_device_destroy(test->device);
-    bool expects_hazards = test->expects_hazards;
+    const struct segue_test ended = *test;
     free(test);
-    return soft && !hooks && !check_report(soft, expects_hazards);
+    return soft && !hooks && !check_report(soft, ended.expects_hazards, ended.pushed_contexts);
 }
 
 segue_device *segue_test_device(struct segue_test *test, const char *uri,
@@ -337,12 +347,18 @@ segue_buffer *segue_test_view(struct segue_test *test, segue_buffer *parent, uin
     return view;
 }
 
-segue_semaphore *segue_test_semaphore(struct segue_test *test, uint64_t value)
+segue_semaphore *segue_test_semaphore_on(struct segue_test *test, segue_device *device,
+                                         uint64_t value)
 {
     segue_semaphore *semaphore = NULL;
-    CHECK_OK(segue_semaphore_create(test->device, value, &semaphore));
+    CHECK_OK(segue_semaphore_create(device, value, &semaphore));
     keep(test, semaphore, destroy_semaphore);
     return semaphore;
+}
+
+segue_semaphore *segue_test_semaphore(struct segue_test *test, uint64_t value)
+{
+    return segue_test_semaphore_on(test, test->device, value);
 }
 
 segue_event *segue_test_event(struct segue_test *test)
@@ -353,12 +369,18 @@ segue_event *segue_test_event(struct segue_test *test)
     return event;
 }
 
-segue_queue *segue_test_queue_of(struct segue_test *test, const struct segue_queue_params *params)
+segue_queue *segue_test_queue_on(struct segue_test *test, segue_device *device,
+                                 const struct segue_queue_params *params)
 {
     segue_queue *queue = NULL;
-    CHECK_OK(segue_queue_create(test->device, params, &queue));
+    CHECK_OK(segue_queue_create(device, params, &queue));
     keep(test, queue, destroy_queue);
     return queue;
+}
+
+segue_queue *segue_test_queue_of(struct segue_test *test, const struct segue_queue_params *params)
+{
+    return segue_test_queue_on(test, test->device, params);
 }
 
 segue_queue *segue_test_queue(struct segue_test *test)
@@ -366,8 +388,9 @@ segue_queue *segue_test_queue(struct segue_test *test)
     return segue_test_queue_of(test, NULL);
 }
 
-segue_command_buffer *segue_test_begin_with(struct segue_test *test, uint32_t slot_count,
-                                            uint32_t flags)
+segue_command_buffer *segue_test_begin_constants(struct segue_test *test, uint32_t slot_count,
+                                                 const struct segue_constant_slot *constant_slots,
+                                                 uint32_t constant_slot_count, uint32_t flags)
 {
     segue_command_buffer *command_buffer = NULL;
     const struct segue_command_buffer_params params = {
@@ -375,6 +398,8 @@ segue_command_buffer *segue_test_begin_with(struct segue_test *test, uint32_t sl
         .flags = flags,
         .slot_count = slot_count,
         .order_seed = test->order_seed,
+        .constant_slots = constant_slots,
+        .constant_slot_count = constant_slot_count,
     };
     CHECK_OK(segue_command_buffer_create(test->device, &params, &command_buffer));
     keep(test, command_buffer, destroy_command_buffer);
@@ -382,24 +407,37 @@ segue_command_buffer *segue_test_begin_with(struct segue_test *test, uint32_t sl
     return command_buffer;
 }
 
+segue_command_buffer *segue_test_begin_with(struct segue_test *test, uint32_t slot_count,
+                                            uint32_t flags)
+{
+    return segue_test_begin_constants(test, slot_count, NULL, 0, flags);
+}
+
 segue_command_buffer *segue_test_begin(struct segue_test *test)
 {
     return segue_test_begin_with(test, 0, 0);
 }
 
-uint64_t segue_test_submit_with(struct segue_test *test, segue_command_buffer *command_buffer,
-                                const struct segue_buffer_ref *bindings, uint32_t binding_count)
+uint64_t segue_test_submit_execution(struct segue_test *test,
+                                     const struct segue_execution *execution)
 {
-    const struct segue_execution execution = {command_buffer, bindings, binding_count};
     const struct segue_semaphore_value signal = {test->done, ++test->done_value};
     const struct segue_submission submission = {
-        .executions = &execution,
+        .executions = execution,
         .execution_count = 1,
         .signals = &signal,
         .signal_count = 1,
     };
     CHECK_OK(segue_queue_submit(test->queue, &submission));
     return test->done_value;
+}
+
+uint64_t segue_test_submit_with(struct segue_test *test, segue_command_buffer *command_buffer,
+                                const struct segue_buffer_ref *bindings, uint32_t binding_count)
+{
+    const struct segue_execution execution = {
+        .command_buffer = command_buffer, .bindings = bindings, .binding_count = binding_count};
+    return segue_test_submit_execution(test, &execution);
 }
 
 uint64_t segue_test_submit(struct segue_test *test, segue_command_buffer *command_buffer)

@@ -46,6 +46,8 @@ struct segue_test {
     /** Tests that break the rules on purpose set these to true: teardown then does not insist that
      *  the software driver saw no hazard and no misuse. */
     bool expects_hazards;
+    /** What the software driver counted when the test began. */
+    uint64_t pushed_contexts;
 };
 
 /** URI of the device under test. */
@@ -133,14 +135,22 @@ segue_buffer *segue_test_zeros(struct segue_test *test, uint64_t count);
 segue_buffer *segue_test_view(struct segue_test *test, segue_buffer *parent, uint64_t offset_bytes,
                               uint64_t length_bytes);
 segue_semaphore *segue_test_semaphore(struct segue_test *test, uint64_t value);
+segue_semaphore *segue_test_semaphore_on(struct segue_test *test, segue_device *device,
+                                         uint64_t value);
 segue_event *segue_test_event(struct segue_test *test);
 segue_queue *segue_test_queue(struct segue_test *test);
 segue_queue *segue_test_queue_of(struct segue_test *test, const struct segue_queue_params *params);
+segue_queue *segue_test_queue_on(struct segue_test *test, segue_device *device,
+                                 const struct segue_queue_params *params);
 /** Recording, in the mode under test. */
 segue_command_buffer *segue_test_begin(struct segue_test *test);
 /** The same with slots and flags. */
 segue_command_buffer *segue_test_begin_with(struct segue_test *test, uint32_t slot_count,
                                             uint32_t flags);
+/** The same with constant slots, too. */
+segue_command_buffer *segue_test_begin_constants(struct segue_test *test, uint32_t slot_count,
+                                                 const struct segue_constant_slot *constant_slots,
+                                                 uint32_t constant_slot_count, uint32_t flags);
 /** Destroys one of the objects now. */
 void segue_test_destroy(struct segue_test *test, void *object);
 
@@ -179,6 +189,8 @@ void segue_test_dispatch_mix(struct segue_test *test, segue_command_buffer *comm
 uint64_t segue_test_submit(struct segue_test *test, segue_command_buffer *command_buffer);
 uint64_t segue_test_submit_with(struct segue_test *test, segue_command_buffer *command_buffer,
                                 const struct segue_buffer_ref *bindings, uint32_t binding_count);
+uint64_t segue_test_submit_execution(struct segue_test *test,
+                                     const struct segue_execution *execution);
 void segue_test_wait(struct segue_test *test, uint64_t value);
 /** Ends, submits, waits. */
 void segue_test_run(struct segue_test *test, segue_command_buffer *command_buffer);

@@ -541,7 +541,7 @@ static segue_status run_round(struct worker *worker, segue_queue *queue, segue_b
                                 segue_test_ref(buffer, 20, 20));
     if (status == SEGUE_OK)
         status = segue_command_buffer_end(command_buffer);
-    const struct segue_execution execution = {command_buffer, NULL, 0};
+    const struct segue_execution execution = {.command_buffer = command_buffer};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     if (status == SEGUE_OK)
         status = segue_queue_submit(queue, &submission);

@@ -57,7 +57,7 @@ static void test_failures_name_commands(void **state)
     segue_test_dispatch_scale(test, command_buffer, segue_test_whole(data), 64, 3, 1);
     CHECK_OK(segue_command_buffer_end(command_buffer));
     fail_call(test, "cuLaunchKernelEx", 1, CUDA_ERROR_INVALID_VALUE);
-    const struct segue_execution execution = {command_buffer, NULL, 0};
+    const struct segue_execution execution = {.command_buffer = command_buffer};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     CHECK_ERROR(segue_queue_submit(test->queue, &submission), SEGUE_DRIVER_ERROR, "command 0 (");
     test->soft->set_fault(NULL);
@@ -208,7 +208,7 @@ static segue_status run_scenario(struct scenario *scenario)
     for (uint32_t i = 0; i < 2 && status == SEGUE_OK; i++) {
         status = record_scenario(scenario, i == 0 ? SEGUE_EXECUTION_GRAPH : SEGUE_EXECUTION_STREAM,
                                  &scenario->command_buffers[i]);
-        const struct segue_execution execution = {scenario->command_buffers[i], NULL, 0};
+        const struct segue_execution execution = {.command_buffer = scenario->command_buffers[i]};
         const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
         if (status == SEGUE_OK)
             status = segue_queue_submit(scenario->queue, &submission);

@@ -273,7 +273,8 @@ static void test_objects_of_another_device(void **state)
 static segue_status submit_table(segue_queue *queue, segue_command_buffer *command_buffer,
                                  const struct segue_buffer_ref *bindings, uint32_t count)
 {
-    const struct segue_execution execution = {command_buffer, bindings, count};
+    const struct segue_execution execution = {
+        .command_buffer = command_buffer, .bindings = bindings, .binding_count = count};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     return segue_queue_submit(queue, &submission);
 }

@@ -482,8 +482,8 @@ static void programs_are_made_per_table(void **state)
 
     const struct segue_range slots[2] = {bound(fixture->a, 0, 16), bound(fixture->b, 0, 16)};
     const struct segue_range moved[2] = {bound(fixture->a, 0, 16), bound(fixture->b, 8, 16)};
-    const struct segue_binding_table table = {slots, 2};
-    const struct segue_binding_table moved_table = {moved, 2};
+    const struct segue_binding_table table = {.slots = slots, .slot_count = 2};
+    const struct segue_binding_table moved_table = {.slots = moved, .slot_count = 2};
     struct segue_program *first, *again, *other;
     assert_int_equal(acquire(recording, &table, &first), SEGUE_OK);
     assert_ptr_equal((void *)null_world.first_slot, fixture->a);
@@ -515,7 +515,7 @@ static void without_slots_there_is_one_program(void **state)
     segue_command_buffer *command_buffer = record_begin(fixture, NULL);
     assert_int_equal(segue_command_buffer_end(command_buffer), SEGUE_OK);
     const struct segue_range slot = bound(fixture->a, 0, 1);
-    const struct segue_binding_table table = {&slot, 1};
+    const struct segue_binding_table table = {.slots = &slot, .slot_count = 1};
     struct segue_program *program = NULL;
     assert_int_equal(acquire(command_buffer, &table, &program), SEGUE_INVALID_ARGUMENT);
     assert_null(program);
@@ -555,8 +555,8 @@ static void full_validation_finds_hazards_of_a_table(void **state)
     assert_int_equal(segue_command_buffer_end(recording), SEGUE_OK);
     const struct segue_range apart[2] = {bound(fixture->a, 0, 8), bound(fixture->a, 8, 8)};
     const struct segue_range alias[2] = {bound(fixture->a, 0, 8), bound(fixture->a, 7, 8)};
-    const struct segue_binding_table apart_table = {apart, 2};
-    const struct segue_binding_table alias_table = {alias, 2};
+    const struct segue_binding_table apart_table = {.slots = apart, .slot_count = 2};
+    const struct segue_binding_table alias_table = {.slots = alias, .slot_count = 2};
     struct segue_program *program = NULL;
     assert_int_equal(acquire(recording, &alias_table, &program), SEGUE_HAZARD);
     assert_null(program);

@@ -72,7 +72,7 @@ static segue_status make_program(struct record_fixture *fixture,
                                  segue_command_buffer *command_buffer)
 {
     const struct segue_range slot = {(uintptr_t)fixture->host, 0, 64};
-    const struct segue_binding_table table = {&slot, 1};
+    const struct segue_binding_table table = {.slots = &slot, .slot_count = 1};
     struct segue_program *program = NULL;
     pthread_mutex_lock(&fixture->device->submission_lock);
     segue_status status = segue_command_buffer_acquire_program(command_buffer, &table, &program);

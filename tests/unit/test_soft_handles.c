@@ -3,6 +3,7 @@
 #include "soft_driver.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -224,9 +225,12 @@ static void test_primary_context_counts(void **state)
 {
     (void)state;
     CUcontext again;
+    const uint64_t holders = soft_report().context_holders;
     assert_ok(cu.cuDevicePrimaryCtxRetain(&again, 0));
     assert_ptr_equal(soft_context, again);
+    assert_int_equal(soft_report().context_holders, holders + 1);
     assert_ok(cu.cuDevicePrimaryCtxRelease(0));
+    assert_int_equal(soft_report().context_holders, holders);
     assert_ok(cu.cuCtxSynchronize());
     assert_ok(cu.cuModuleUnload(soft_module));
     assert_ok(cu.cuDevicePrimaryCtxRelease(0));
@@ -236,6 +240,35 @@ static void test_primary_context_counts(void **state)
     assert_ok(cu.cuDevicePrimaryCtxRetain(&soft_context, 0));
     assert_ok(cu.cuCtxSetCurrent(soft_context));
     assert_ok(cu.cuModuleLoadDataEx(&soft_module, soft_ptx, 0, NULL, NULL));
+}
+
+static void *push_and_leave(void *context)
+{
+    return cu.cuCtxPushCurrent(context) == CUDA_SUCCESS ? context : NULL;
+}
+
+static void test_pushed_contexts_are_counted(void **state)
+{
+    (void)state;
+    const uint64_t before = soft_report().pushed_contexts;
+    CUcontext popped;
+    assert_ok(cu.cuCtxPushCurrent(soft_context));
+    assert_ok(cu.cuCtxPushCurrent(soft_context));
+    assert_int_equal(soft_report().pushed_contexts, before + 2);
+    assert_ok(cu.cuCtxPopCurrent(&popped));
+    assert_int_equal(soft_report().pushed_contexts, before + 1);
+    // Setting replaces what is on top; NULL takes it away.
+    assert_ok(cu.cuCtxSetCurrent(soft_context));
+    assert_int_equal(soft_report().pushed_contexts, before + 1);
+    assert_ok(cu.cuCtxSetCurrent(NULL));
+    assert_int_equal(soft_report().pushed_contexts, before);
+    // What a thread leaves stays counted. (Last: there is no way to put that right.)
+    pthread_t thread;
+    void *done = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, push_and_leave, soft_context), 0);
+    pthread_join(thread, &done);
+    assert_non_null(done);
+    assert_int_equal(soft_report().pushed_contexts, before + 1);
 }
 
 // What a child process that leaks prints as it ends.
@@ -306,6 +339,7 @@ int main(void)
         // Last: they leak on purpose.
         cmocka_unit_test_setup(test_context_of_an_object, soft_driver_begin),
         cmocka_unit_test_setup(test_context_waits_for_its_work, soft_driver_begin),
+        cmocka_unit_test_setup(test_pushed_contexts_are_counted, soft_driver_begin),
     };
     return soft_driver_load() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

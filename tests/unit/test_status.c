@@ -153,6 +153,75 @@ static void logs_what_fits_when_out_of_memory(void **state)
     assert_int_equal(memory.live, 0);
 }
 
+static bool is_driver_error(segue_status status)
+{
+    return status == SEGUE_DRIVER_ERROR;
+}
+
+static void tolerated_failures_are_warnings(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    segue_device *device = open_logging(&log);
+    struct segue_error error;
+    struct segue_tolerance outer;
+    struct segue_tolerance inner;
+    assert_int_equal(segue_fail(device, SEGUE_NOT_FOUND, "first"), SEGUE_NOT_FOUND);
+    assert_int_equal(log.level, SEGUE_LOG_ERROR);
+
+    segue_tolerate(&outer, "it goes on", NULL);
+    assert_int_equal(segue_fail(device, SEGUE_IO_ERROR, "second"), SEGUE_IO_ERROR);
+    assert_int_equal(log.level, SEGUE_LOG_WARNING);
+    assert_string_equal(log.last, "SEGUE_IO_ERROR: second; it goes on");
+    // Until the end it can be read, as any other.
+    assert_string_equal(segue_last_error()->message, "second");
+    segue_tolerate(&inner, "another way", is_driver_error);
+    assert_int_equal(segue_fail(device, SEGUE_DRIVER_ERROR, "third"), SEGUE_DRIVER_ERROR);
+    assert_string_equal(log.last, "SEGUE_DRIVER_ERROR: third; another way");
+    // Who covers it, tolerates it.
+    assert_int_equal(segue_fail(device, SEGUE_IO_ERROR, "fourth"), SEGUE_IO_ERROR);
+    assert_string_equal(log.last, "SEGUE_IO_ERROR: fourth; it goes on");
+    segue_tolerate_end(&inner);
+    assert_string_equal(segue_last_error()->message, "second");
+    segue_tolerate_end(&outer);
+    assert_string_equal(segue_last_error()->message, "first");
+    assert_int_equal(segue_last_error()->status, SEGUE_NOT_FOUND);
+    segue_device_get_last_error(device, &error);
+    assert_string_equal(error.message, "fourth");
+    assert_int_equal(log.lines, 4);
+    segue_device_destroy(device);
+}
+
+static void what_is_not_covered_is_an_error(void **state)
+{
+    (void)state;
+    struct log log = {0};
+    segue_device *device = open_logging(&log);
+    struct segue_tolerance outer;
+    struct segue_tolerance inner;
+    assert_int_equal(segue_fail(device, SEGUE_NOT_FOUND, "first"), SEGUE_NOT_FOUND);
+    segue_tolerate(&inner, "another way", is_driver_error);
+    assert_int_equal(segue_fail(device, SEGUE_IO_ERROR, "second"), SEGUE_IO_ERROR);
+    assert_int_equal(log.level, SEGUE_LOG_ERROR);
+    assert_string_equal(log.last, "SEGUE_IO_ERROR: second");
+    segue_tolerate_refuse(&inner);
+    assert_string_equal(segue_last_error()->message, "second");
+
+    // Refused by the inner one and tolerated by the outer one, it is forgotten all the same.
+    segue_tolerate(&outer, "it goes on", NULL);
+    segue_tolerate(&inner, "another way", is_driver_error);
+    assert_int_equal(segue_fail(device, SEGUE_TIMEOUT, "third"), SEGUE_TIMEOUT);
+    segue_tolerate_refuse(&inner);
+    assert_string_equal(segue_last_error()->message, "third");
+    segue_tolerate_end(&outer);
+    assert_string_equal(segue_last_error()->message, "second");
+    // Nothing failed, nothing is put back.
+    segue_tolerate(&outer, "it goes on", NULL);
+    segue_tolerate_end(&outer);
+    assert_string_equal(segue_last_error()->message, "second");
+    segue_device_destroy(device);
+}
+
 static void device_loss_is_sticky(void **state)
 {
     (void)state;
@@ -183,6 +252,8 @@ int main(void)
         cmocka_unit_test(cuts_long_messages_but_logs_them_whole),
         cmocka_unit_test(logs_line_by_line),
         cmocka_unit_test(logs_what_fits_when_out_of_memory),
+        cmocka_unit_test(tolerated_failures_are_warnings),
+        cmocka_unit_test(what_is_not_covered_is_an_error),
         cmocka_unit_test(device_loss_is_sticky),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

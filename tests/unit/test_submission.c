@@ -359,7 +359,8 @@ static void test_allocation_failures(void **state)
         const struct segue_queue_params params = {.label = "q", .timing = true};
         segue_queue *queue = NULL;
         segue_status status = segue_queue_create(fixture.device, &params, &queue);
-        const struct segue_execution execution = {command_buffer, table, 40};
+        const struct segue_execution execution = {
+            .command_buffer = command_buffer, .bindings = table, .binding_count = 40};
         const struct segue_semaphore_value signals[16] = {{semaphore, nth}};
         const struct segue_submission submission = {
             .executions = &execution, .execution_count = 1, .signals = signals, .signal_count = 1};

@@ -22,7 +22,7 @@ static void check(struct record_fixture *fixture, struct segue_range first,
                   struct segue_range second, segue_status expected, const char *message)
 {
     const struct segue_range ranges[2] = {first, second};
-    const struct segue_binding_table table = {ranges, 2};
+    const struct segue_binding_table table = {.slots = ranges, .slot_count = 2};
     assert_int_equal(segue_table_check(fixture->recording->recording, &table), expected);
     if (message && !strstr(segue_last_error()->message, message))
         fail_msg("\"%s\" does not contain \"%s\"", segue_last_error()->message, message);
@@ -149,7 +149,7 @@ static void ranges_resolve_through_the_table(void **state)
     segue_buffer *view;
     assert_int_equal(segue_buffer_create_view(fixture->a, 100, 200, NULL, &view), SEGUE_OK);
     const struct segue_range ranges[1] = {bound(view, 10, 50)};
-    const struct segue_binding_table table = {ranges, 1};
+    const struct segue_binding_table table = {.slots = ranges, .slot_count = 1};
     const struct segue_range whole_slot = {1, 5, SEGUE_WHOLE_SIZE};
     struct segue_resolved_range resolved = segue_range_resolve(&whole_slot, &table);
     assert_ptr_equal(resolved.memory, fixture->a->memory);

@@ -238,7 +238,8 @@ static void writes_one_command_buffer(void **state)
     check_same_bytes(memory, replay.session);
     check_same_bytes(reads, replay.session);
     CHECK_OK(segue_trace_session_run(replay.session, NULL));
-    const struct segue_execution execution = {original, &binding, 1};
+    const struct segue_execution execution = {
+        .command_buffer = original, .bindings = &binding, .binding_count = 1};
     submit_and_wait(world,
                     &(struct segue_submission){.executions = &execution, .execution_count = 1});
     check_same_dump(original, segue_trace_session_command_buffer(replay.session, 0, NULL));
@@ -359,7 +360,9 @@ static void writes_several_submissions(void **state)
         {segue_test_ref(y, 0, 512), segue_test_ref(unlabelled, 512, 512)},
         {segue_test_ref(twin, 256, 256), segue_test_ref(y, 0, 256)}};
     const struct segue_execution executions[] = {
-        {first, NULL, 0}, {second, tables[0], 2}, {second, tables[1], 2}};
+        {.command_buffer = first},
+        {.command_buffer = second, .bindings = tables[0], .binding_count = 2},
+        {.command_buffer = second, .bindings = tables[1], .binding_count = 2}};
     const struct segue_semaphore_value values[] = {{semaphore, 3}, {semaphore, 4}, {semaphore, 9}};
     const struct segue_submission submissions[] = {
         {&values[0], 1, &executions[0], 1, &values[1], 1},
@@ -430,7 +433,7 @@ static void stores_recordings_anew_only_where_they_differ(void **state)
     segue_command_buffer *commands = segue_test_begin(test);
     segue_trace_writer *writer = NULL;
     CHECK_OK(segue_trace_writer_create(test->device, world->path, &writer));
-    const struct segue_execution execution = {commands, NULL, 0};
+    const struct segue_execution execution = {.command_buffer = commands};
     const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
     CHECK_STATUS(segue_trace_writer_add_submission(writer, &submission), SEGUE_INVALID_STATE);
     CHECK_OK(segue_cmd_update(commands, segue_test_ref(x, 0, 512), data));
@@ -490,7 +493,7 @@ static void generates_what_it_is_told_to(void **state)
     const struct segue_content bad = {.kind = SEGUE_CONTENT_UNIFORM, .dtype = SEGUE_DTYPE_U8};
     CHECK_ERROR(segue_trace_writer_set_content(writer, buffers[0], &bad), SEGUE_INVALID_ARGUMENT,
                 "low and high");
-    const struct segue_execution execution = {commands, NULL, 0};
+    const struct segue_execution execution = {.command_buffer = commands};
     CHECK_OK(segue_trace_writer_add_submission(
         writer, &(struct segue_submission){.executions = &execution, .execution_count = 1}));
     CHECK_OK(segue_trace_writer_finish(writer));

@@ -138,7 +138,9 @@ SEGUE_API const struct segue_error *segue_last_error(void);
 
 /** How grave a line of the log is. */
 enum segue_log_level {
+    /** What the call in progress returns. */
     SEGUE_LOG_ERROR = 0,
+    /** A failure that the call goes on without, or that another call will return; says which. */
     SEGUE_LOG_WARNING = 1,
     SEGUE_LOG_INFO = 2,
     SEGUE_LOG_DEBUG = 3,

@@ -54,6 +54,14 @@ enum segue_command_buffer_flags {
     SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS = 1u << 4,
 };
 
+/** A constant whose value each submission gives: a position, a length. */
+struct segue_constant_slot {
+    /** 1 to 255 bytes; differs from those of the command buffer's other constant slots. Copied. */
+    const char *name;
+    /** 4 or 8. */
+    uint32_t size_bytes;
+};
+
 /** How to make a command buffer. */
 struct segue_command_buffer_params {
     enum segue_execution_mode mode;
@@ -66,6 +74,9 @@ struct segue_command_buffer_params {
     uint64_t order_seed;
     /** For messages, dumps and traces. NULL: none. Copied. */
     const char *label;
+    /** What parts of dispatches' constants may stand for (see segue_constant_use), at most 1024. */
+    const struct segue_constant_slot *constant_slots;
+    uint32_t constant_slot_count;
 };
 
 /** @param params NULL: defaults (reusable, retained, AUTO). */
@@ -131,6 +142,17 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_copy(segue_command_buffer *com
                                                        struct segue_buffer_ref source,
                                                        struct segue_buffer_ref target);
 
+/** A part of a dispatch's constants that every submission fills in with its value of a constant
+ *  slot. It lies in one constant parameter. Grids cannot be filled in. */
+struct segue_constant_use {
+    /** Index into the command buffer's constant slots. */
+    uint32_t slot;
+    /** In the dispatch's constants. */
+    uint32_t offset_bytes;
+    /** The slot's. */
+    uint32_t size_bytes;
+};
+
 /** A launch of a kernel. */
 struct segue_dispatch {
     segue_executable *executable;
@@ -150,6 +172,9 @@ struct segue_dispatch {
     uint32_t constants_size_bytes;
     /** A hint: about how long the dispatch takes when it runs alone. 0: not known. */
     uint32_t duration_ns;
+    /** In order of offset_bytes, without overlap. What `constants` holds there does not count. */
+    const struct segue_constant_use *constant_uses;
+    uint32_t constant_use_count;
 };
 
 /** Runs a kernel. Bindings and constants are captured now. */
@@ -228,6 +253,7 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_end_group(segue_command_buffer
 /**
  * Records all commands of an ended command buffer of the same device here, as if they had been
  * recorded one by one (no barrier is added). The secondary may be destroyed or reset afterwards.
+ * Where its dispatches use constant slots, those of the same name and size here are meant.
  * @param bindings  what the secondary's slots stand for here, one per slot; NULL if it has none.
  */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_execute(segue_command_buffer *command_buffer,

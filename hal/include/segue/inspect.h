@@ -214,12 +214,15 @@ struct segue_command_buffer_stats {
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_command_buffer_get_stats(
     segue_command_buffer *command_buffer, struct segue_command_buffer_stats *out_stats);
 
-/** The device, slot count and label that the command buffer was created with. */
+/** The device, slots and label that the command buffer was created with. */
 struct segue_command_buffer_info {
     segue_device *device;
     uint32_t flags;
     uint32_t slot_count;
     const char *label;
+    /** Owned by the command buffer. */
+    const struct segue_constant_slot *constant_slots;
+    uint32_t constant_slot_count;
 };
 /** Describes a command buffer, in whatever state it is. */
 SEGUE_API void segue_command_buffer_get_info(const segue_command_buffer *command_buffer,

@@ -36,12 +36,29 @@ struct segue_semaphore_value {
     uint64_t value;
 };
 
+/** The value of a constant slot in one submission. */
+struct segue_constant_value {
+    /** The slot's; 0: no value, for a slot that no command uses. */
+    uint32_t size_bytes;
+    union {
+        uint32_t u32;
+        int32_t i32;
+        float f32;
+        uint64_t u64;
+        int64_t i64;
+        double f64;
+    } as;
+};
+
 /** A command buffer in a submission, with what its slots stand for. */
 struct segue_execution {
     segue_command_buffer *command_buffer;
     /** One per slot; `buffer` set in each. NULL where the command buffer has no slots. */
     const struct segue_buffer_ref *bindings;
     uint32_t binding_count;
+    /** One per constant slot. NULL where the command buffer has none. */
+    const struct segue_constant_value *constants;
+    uint32_t constant_count;
 };
 
 /** Command buffers to run, what they wait for and what they raise. */
@@ -62,8 +79,9 @@ struct segue_submission {
  * An empty submission is legal.
  * @return SEGUE_INVALID_STATE for a command buffer that is not ended, failed, or a one-shot that
  * was submitted before; SEGUE_OUT_OF_RANGE, SEGUE_INVALID_ACCESS for bad tables;
- *         SEGUE_INVALID_ARGUMENT for a signal value that is not above all earlier ones, and for a
- *         wait that only the submission's own signals would end.
+ *         SEGUE_INVALID_ARGUMENT for a used constant slot without a value of its size, for a signal
+ * value that is not above all earlier ones, and for a wait that only the submission's own signals
+ * would end.
  */
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_queue_submit(segue_queue *queue, const struct segue_submission *submission);

@@ -118,6 +118,10 @@ struct segue_soft_report {
     uint64_t live_modules;
     uint64_t live_graphs;
     uint64_t live_graph_execs;
+    /** How often the primary context is retained now: once by each open device. */
+    uint64_t context_holders;
+    /** Contexts that threads have made current and not put back: none between calls of Segue. */
+    uint64_t pushed_contexts;
 };
 
 /** Controls of the software driver. Every function is thread-safe. */
@@ -148,7 +152,7 @@ struct segue_soft_api {
 };
 
 /** Version of struct segue_soft_api. */
-#define SEGUE_SOFT_API_VERSION 1
+#define SEGUE_SOFT_API_VERSION 2
 
 /** The controls of the software driver behind `device`; NULL if it is a real one. */
 SEGUE_API const struct segue_soft_api *segue_device_get_soft_api(segue_device *device);
