@@ -53,10 +53,22 @@ static const struct segue_parameter rope_kv_parameters[] = {
 };
 static const uint32_t rope_kv_sizes[] = {8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4};
 
-static const struct segue_parameter gqa_decode_parameters[] = {
-    READ(16), READ(16), READ(16), READ(4), WRITE(2), WORD, WORD, WORD, WORD, WORD,
+static const struct segue_parameter rope_kv_fp8_parameters[] = {
+    READ_WRITE(2), READ(2),  READ(2), CONSTANT(4), CONSTANT(4), READ(4),
+    WRITE(1),      WRITE(1), WORD,    WORD,        WORD,        WORD,
 };
-static const uint32_t gqa_decode_sizes[] = {8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
+static const uint32_t rope_kv_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4};
+
+static const struct segue_parameter gqa_decode_parameters[] = {
+    READ(16),      READ(16), READ(16), READ(4), WRITE(2), READ_WRITE(4),
+    READ_WRITE(4), WORD,     WORD,     WORD,    WORD,     WORD,
+};
+static const uint32_t gqa_decode_sizes[] = {8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
+static const struct segue_parameter gqa_decode_fp8_parameters[] = {
+    READ(16),      READ(16), READ(16), CONSTANT(4), READ(4), WRITE(2), READ_WRITE(4),
+    READ_WRITE(4), WORD,     WORD,     WORD,        WORD,    WORD,
+};
+static const uint32_t gqa_decode_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
 
 static const struct segue_parameter silu_mul_parameters[] = {READ(2), READ(2), WRITE(2), WORD};
 static const uint32_t silu_mul_sizes[] = {8, 8, 8, 4};
@@ -73,13 +85,29 @@ static const uint32_t argmax_sizes[] = {8, 8, 4};
             0, 0                                                                                 \
     }
 
+/** One that says so of its dependencies: SEGUE_ENTRY_GRID_DEPENDENCY. */
+#define OVERLAPPING(name_, parameters_, threads)                                              \
+    {                                                                                         \
+        .name = "segue_" #name_, .parameters = parameters_##_parameters,                      \
+        .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {threads, 1, 1}, \
+        .flags = SEGUE_ENTRY_GRID_DEPENDENCY                                                  \
+    }
+#define ATTENTION(size) OVERLAPPING(gqa_decode_##size, gqa_decode, 256)
+#define ATTENTION_FP8(size) OVERLAPPING(gqa_decode_fp8_##size, gqa_decode_fp8, 256)
+
 static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = {
     [SEGUE_DECODE_EMBED_INT4] = ENTRY_POINT(embed_int4, 256),
     [SEGUE_DECODE_RMS_NORM] = ENTRY_POINT(rms_norm, 256),
     [SEGUE_DECODE_LINEAR_INT4] = ENTRY_POINT(linear_int4, 256),
     [SEGUE_DECODE_LINEAR_INT4_F32] = ENTRY_POINT(linear_int4_f32, 256),
-    [SEGUE_DECODE_ROPE_KV] = ENTRY_POINT(rope_kv, 128),
-    [SEGUE_DECODE_GQA] = ENTRY_POINT(gqa_decode, 256),
+    [SEGUE_DECODE_ROPE_KV] = OVERLAPPING(rope_kv, rope_kv, 128),
+    [SEGUE_DECODE_GQA_64] = ATTENTION(64),
+    [SEGUE_DECODE_GQA_128] = ATTENTION(128),
+    [SEGUE_DECODE_GQA_256] = ATTENTION(256),
+    [SEGUE_DECODE_GQA_FP8_64] = ATTENTION_FP8(64),
+    [SEGUE_DECODE_GQA_FP8_128] = ATTENTION_FP8(128),
+    [SEGUE_DECODE_GQA_FP8_256] = ATTENTION_FP8(256),
+    [SEGUE_DECODE_ROPE_KV_FP8] = OVERLAPPING(rope_kv_fp8, rope_kv_fp8, 128),
     [SEGUE_DECODE_SILU_MUL] = ENTRY_POINT(silu_mul, 256),
     [SEGUE_DECODE_RESIDUAL_ADD] = ENTRY_POINT(residual_add, 256),
     [SEGUE_DECODE_ARGMAX] = ENTRY_POINT(argmax, 1024),
@@ -91,13 +119,32 @@ static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = 
             segue_decode_ranges_##name_, NULL                                \
     }
 
+#define ATTENTION_REFERENCE_OF(name_, sizes, size, fp8)                         \
+    {                                                                           \
+        "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_gqa_decode, \
+            segue_decode_ranges_gqa_decode, &(struct segue_decode_attention)    \
+        {                                                                       \
+            (size), fp8                                                         \
+        }                                                                       \
+    }
+#define ATTENTION_REFERENCE(size) \
+    ATTENTION_REFERENCE_OF(gqa_decode_##size, gqa_decode_sizes, size, false)
+#define ATTENTION_FP8_REFERENCE(size) \
+    ATTENTION_REFERENCE_OF(gqa_decode_fp8_##size, gqa_decode_fp8_sizes, size, true)
+
 static const struct segue_reference_kernel references[SEGUE_DECODE_KERNEL_COUNT] = {
     [SEGUE_DECODE_EMBED_INT4] = REFERENCE(embed_int4, embed_int4_sizes),
     [SEGUE_DECODE_RMS_NORM] = REFERENCE(rms_norm, rms_norm_sizes),
     [SEGUE_DECODE_LINEAR_INT4] = REFERENCE(linear_int4, linear_int4_sizes),
     [SEGUE_DECODE_LINEAR_INT4_F32] = REFERENCE(linear_int4_f32, linear_int4_sizes),
     [SEGUE_DECODE_ROPE_KV] = REFERENCE(rope_kv, rope_kv_sizes),
-    [SEGUE_DECODE_GQA] = REFERENCE(gqa_decode, gqa_decode_sizes),
+    [SEGUE_DECODE_GQA_64] = ATTENTION_REFERENCE(64),
+    [SEGUE_DECODE_GQA_128] = ATTENTION_REFERENCE(128),
+    [SEGUE_DECODE_GQA_256] = ATTENTION_REFERENCE(256),
+    [SEGUE_DECODE_GQA_FP8_64] = ATTENTION_FP8_REFERENCE(64),
+    [SEGUE_DECODE_GQA_FP8_128] = ATTENTION_FP8_REFERENCE(128),
+    [SEGUE_DECODE_GQA_FP8_256] = ATTENTION_FP8_REFERENCE(256),
+    [SEGUE_DECODE_ROPE_KV_FP8] = REFERENCE(rope_kv_fp8, rope_kv_fp8_sizes),
     [SEGUE_DECODE_SILU_MUL] = REFERENCE(silu_mul, silu_mul_sizes),
     [SEGUE_DECODE_RESIDUAL_ADD] = REFERENCE(residual_add, residual_add_sizes),
     [SEGUE_DECODE_ARGMAX] = REFERENCE(argmax, argmax_sizes),

@@ -53,3 +53,58 @@ __device__ inline float warp_sum(float value)
         value += __shfl_xor_sync(0xFFFFFFFFu, value, distance);
     return value;
 }
+
+// Two numbers as a pair of bf16.
+__device__ inline u32 to_bf16_pair(float first, float second)
+{
+    u32 pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(second), "f"(first));
+    return pair;
+}
+
+// Two fp8 numbers (e4m3), which bytes of `word` they are given by `selector` of __byte_perm: 0x1404
+// or 0x3424, as a pair of bf16; exact. Shifted to where bf16 has its exponent, they lack 120 of it.
+// There is no NaN: 0x7F is 480.
+__device__ inline u32 e4m3_pair(u32 word, u32 selector)
+{
+    const u32 spread = __byte_perm(word, 0, selector);
+    const u32 small = (spread & 0x80008000u) | (spread & 0x7F007F00u) >> 4;
+    u32 pair;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;"
+        : "=r"(pair)
+        : "r"(small), "r"(0x7B807B80u), "r"(0x80008000u)); // 2^120, and -0 so that -0 stays.
+    return pair;
+}
+
+// fp8 (e4m3), to nearest even; beyond 448, and NaN, gives 448 of that sign.
+__device__ inline u8 to_e4m3(float value)
+{
+    const u32 bits = __float_as_uint(value) & 0x7FFFFFFFu;
+    const u32 sign = __float_as_uint(value) >> 24 & 0x80;
+    u32 result;
+    if (bits >= 0x43E00000u) // 448
+        result = 0x7E;
+    else if (bits < 0x3C800000u) // 2^-6: multiples of 2^-9, which adding 2^14 rounds to.
+        result = __float_as_uint(__uint_as_float(bits) + 16384.0f) & 0xFF;
+    else
+        result = ((bits + 0x7FFFFu + (bits >> 20 & 1)) >> 20) - (120u << 3);
+    return (u8)(sign | result);
+}
+
+/* ---- Kernels that overlap ------------------------------------------------------------------- */
+
+// Kernels that depend on this one may start.
+__device__ inline void trigger()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+// Before this nothing but constant memory may be touched.
+__device__ inline void wait_for_predecessors()
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}

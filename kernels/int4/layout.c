@@ -6,8 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-/** So that sizes and offsets of a tile, and of all rows of x, stay within 32 bits. */
-#define MAX_COLUMNS (1u << 20)
+#define MAX_COLUMNS QUANT_MAX_COLUMNS
 #define MAX_ROWS (1u << 28)
 
 segue_status segue_quant_raise(segue_device *device, segue_status status, const char *file,

@@ -10,6 +10,8 @@
 
 #define TILE_ROWS SEGUE_QUANT_TILE_ROWS
 #define BLOCK_COLUMNS SEGUE_QUANT_BLOCK_COLUMNS
+/** So that sizes and offsets of a tile, and of all rows of x, stay within 32 bits. */
+#define QUANT_MAX_COLUMNS (1u << 20)
 /** Bytes of one plane of nibbles of a block. */
 #define PLANE_BYTES (TILE_ROWS * BLOCK_COLUMNS / 2)
 

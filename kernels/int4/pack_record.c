@@ -28,6 +28,12 @@ static const struct segue_parameter unpack_parameters[] = {BINDING(READ, 16), BI
 static const struct segue_parameter unpack_zeros_parameters[] = {
     BINDING(READ, 16), BINDING(WRITE, 1), BINDING(WRITE, 1), BINDING(WRITE, 1), CONSTANTS};
 
+static const struct segue_parameter reorder_parameters[] = {
+    BINDING(READ, 4),
+    BINDING(READ, 4),
+    BINDING(WRITE, 4),
+    {.kind = SEGUE_PARAMETER_CONSTANT, .size_bytes = sizeof(struct segue_quant_reorder_constants)}};
+
 #define ENTRY_POINT(name_, parameters_, count)                                                    \
     {                                                                                             \
         .name = (name_), .parameters = (parameters_), .parameter_count = (count), .block_size = { \
@@ -43,6 +49,7 @@ static const struct segue_entry_point entry_points[SEGUE_QUANT_PACK_KERNEL_COUNT
     [SEGUE_QUANT_UNPACK] = ENTRY_POINT("segue_quant_unpack", unpack_parameters, 4),
     [SEGUE_QUANT_UNPACK_ZEROS] =
         ENTRY_POINT("segue_quant_unpack_zeros", unpack_zeros_parameters, 5),
+    [SEGUE_QUANT_REORDER] = ENTRY_POINT("segue_quant_reorder", reorder_parameters, 4),
 };
 
 segue_status segue_quant_register(segue_device *device)

@@ -93,6 +93,7 @@ DEFINE_REFERENCE(unpack_zeros, true, true)
 
 static const uint32_t sizes[] = {8, 8, 8, sizeof(struct segue_quant_pack_constants)};
 static const uint32_t sizes_zeros[] = {8, 8, 8, 8, sizeof(struct segue_quant_pack_constants)};
+static const uint32_t sizes_reorder[] = {8, 8, 8, sizeof(struct segue_quant_reorder_constants)};
 
 const struct segue_reference_kernel segue_quant_pack_references[SEGUE_QUANT_PACK_KERNEL_COUNT] = {
     [SEGUE_QUANT_PACK] = {"segue_quant_pack", sizes, 4, run_pack, add_ranges_pack, NULL},
@@ -101,4 +102,6 @@ const struct segue_reference_kernel segue_quant_pack_references[SEGUE_QUANT_PACK
     [SEGUE_QUANT_UNPACK] = {"segue_quant_unpack", sizes, 4, run_unpack, add_ranges_unpack, NULL},
     [SEGUE_QUANT_UNPACK_ZEROS] = {"segue_quant_unpack_zeros", sizes_zeros, 5, run_unpack_zeros,
                                   add_ranges_unpack_zeros, NULL},
+    [SEGUE_QUANT_REORDER] = {"segue_quant_reorder", sizes_reorder, 4, segue_quant_run_reorder,
+                             segue_quant_add_reorder_ranges, NULL},
 };

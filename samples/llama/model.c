@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model.h"
 
+#include "pack.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 /** Adds tensors until one fails. */
 struct builder {
     struct llama_model *model;
+    /** Tensors so far, a packed one counted as the two that it is made of. */
+    uint32_t number;
     segue_status status;
 };
 
@@ -28,6 +32,12 @@ static segue_status grow(struct llama_model *model)
     return SEGUE_OK;
 }
 
+/** Every tensor its own numbers, whether it is packed or not. */
+static uint64_t next_seed(struct builder *builder)
+{
+    return builder->model->config.seed * 1000003 + builder->number++;
+}
+
 /** Allocates a tensor and returns its index. `data` is NULL or as long as the tensor; the name is
  *  prefix and name together. */
 static uint32_t add(struct builder *builder, enum segue_memory_type memory, uint64_t size_bytes,
@@ -42,9 +52,8 @@ static uint32_t add(struct builder *builder, enum segue_memory_type memory, uint
 
     const uint32_t index = model->tensor_count;
     struct llama_tensor *tensor = &model->tensors[index];
-    *tensor = (struct llama_tensor){.data = data, .content = content};
-    // Every tensor its own numbers.
-    tensor->content.seed = model->config.seed * 1000003 + index;
+    *tensor = (struct llama_tensor){.data = data, .content = content, .packed = LLAMA_NONE};
+    tensor->content.seed = next_seed(builder);
     char label[64];
     snprintf(label, sizeof(label), "%s%s", prefix, name);
     const struct segue_buffer_params params = {
@@ -58,23 +67,55 @@ static uint32_t add(struct builder *builder, enum segue_memory_type memory, uint
     return index;
 }
 
+/** A matrix as it is multiplied with: weights and scales in one buffer. */
+static void add_packed(struct builder *builder, struct llama_linear *linear,
+                       struct llama_packed *packed, const char *prefix, const char *name)
+{
+    struct llama_model *model = builder->model;
+    packed->weights.seed = next_seed(builder);
+    // As scales of their own would have: the next one, which the tensor takes.
+    packed->scales.seed = packed->weights.seed + 1;
+    if (builder->status == SEGUE_OK)
+        builder->status = llama_pack_add(model, packed, &linear->packed);
+    if (builder->status == SEGUE_OK)
+        builder->status = llama_pack_find_gemv(model, linear, &linear->gemv);
+    linear->weights =
+        add(builder, SEGUE_MEMORY_CONSTANT, segue_quant_packed_size_bytes(&packed->matrix),
+            (struct segue_content){.kind = SEGUE_CONTENT_ZERO}, NULL, prefix, name);
+    if (builder->status == SEGUE_OK)
+        model->tensors[linear->weights].packed = linear->packed;
+}
+
 /** Weights whose product with a vector of deviation 1 has deviation `gain`. Scales are of both
  * signs, so that the nibbles' mean of -0.5 does not add up along a row. */
 static struct llama_linear add_linear(struct builder *builder, uint32_t rows, uint32_t columns,
-                                      double gain, const char *prefix, const char *name)
+                                      double gain, bool packs, const char *prefix, const char *name)
 {
     const double reach = gain / (INT4_DEVIATION * sqrt(columns));
-    const struct segue_content nibbles = {.kind = SEGUE_CONTENT_NIBBLES};
-    const struct segue_content scales = {
-        .kind = SEGUE_CONTENT_UNIFORM, .dtype = SEGUE_DTYPE_BF16, .a = -reach, .b = reach};
+    struct llama_packed packed = {
+        .matrix = {.name = name,
+                   .rows = rows,
+                   .columns = columns,
+                   .bits = 4,
+                   .group_size = SEGUE_INT4_GROUP_SIZE},
+        .weights = {.kind = SEGUE_CONTENT_NIBBLES},
+        .scales = {.kind = SEGUE_CONTENT_UNIFORM,
+                   .dtype = SEGUE_DTYPE_BF16,
+                   .a = -reach,
+                   .b = reach},
+    };
     const uint64_t groups = (uint64_t)rows * columns / SEGUE_INT4_GROUP_SIZE;
-    struct llama_linear linear = {.rows = rows, .columns = columns};
+    struct llama_linear linear = {.rows = rows, .columns = columns, .packed = LLAMA_NONE};
+    if (packs) {
+        add_packed(builder, &linear, &packed, prefix, name);
+        return linear;
+    }
     char scales_name[24];
     snprintf(scales_name, sizeof(scales_name), "%s_scales", name);
     linear.weights = add(builder, SEGUE_MEMORY_CONSTANT, groups * SEGUE_INT4_GROUP_SIZE / 2,
-                         nibbles, NULL, prefix, name);
+                         packed.weights, NULL, prefix, name);
     linear.scales =
-        add(builder, SEGUE_MEMORY_CONSTANT, groups * 2, scales, NULL, prefix, scales_name);
+        add(builder, SEGUE_MEMORY_CONSTANT, groups * 2, packed.scales, NULL, prefix, scales_name);
     return linear;
 }
 
@@ -106,20 +147,21 @@ static void add_layer(struct builder *builder, uint32_t index)
     // Attention over many random rows averages them down, which its output projection makes up for.
     const double gain = 0.4 / sqrt(shape->layers);
     const double o_gain = gain * fmax(1.0, 0.4 * sqrt(builder->model->config.context + 1.0));
+    const bool packs = builder->model->config.packs;
     struct llama_layer *layer = &builder->model->layers[index];
     char prefix[24];
     snprintf(prefix, sizeof(prefix), "layer%u.", index);
     layer->attention_norm = add_norm(builder, 1.0, 0.1, prefix, "attention_norm");
-    layer->q = add_linear(builder, q_rows, shape->hidden, 1.0, prefix, "q");
-    layer->k = add_linear(builder, kv_rows, shape->hidden, 1.0, prefix, "k");
-    layer->v = add_linear(builder, kv_rows, shape->hidden, 1.0, prefix, "v");
-    layer->o = add_linear(builder, shape->hidden, q_rows, o_gain, prefix, "o");
+    layer->q = add_linear(builder, q_rows, shape->hidden, 1.0, packs, prefix, "q");
+    layer->k = add_linear(builder, kv_rows, shape->hidden, 1.0, packs, prefix, "k");
+    layer->v = add_linear(builder, kv_rows, shape->hidden, 1.0, packs, prefix, "v");
+    layer->o = add_linear(builder, shape->hidden, q_rows, o_gain, packs, prefix, "o");
     layer->k_cache = add_cache(builder, prefix, "k_cache");
     layer->v_cache = add_cache(builder, prefix, "v_cache");
     layer->mlp_norm = add_norm(builder, 1.0, 0.1, prefix, "mlp_norm");
-    layer->gate = add_linear(builder, shape->ffn, shape->hidden, 1.0, prefix, "gate");
-    layer->up = add_linear(builder, shape->ffn, shape->hidden, 1.0, prefix, "up");
-    layer->down = add_linear(builder, shape->hidden, shape->ffn, gain, prefix, "down");
+    layer->gate = add_linear(builder, shape->ffn, shape->hidden, 1.0, packs, prefix, "gate");
+    layer->up = add_linear(builder, shape->ffn, shape->hidden, 1.0, packs, prefix, "up");
+    layer->down = add_linear(builder, shape->hidden, shape->ffn, gain, packs, prefix, "down");
 }
 
 /** A buffer between two stages; it starts as zeros. */
@@ -128,6 +170,22 @@ static uint32_t add_activation(struct builder *builder, uint32_t count, uint32_t
 {
     return add(builder, SEGUE_MEMORY_DEVICE, (uint64_t)count * element_bytes,
                (struct segue_content){.kind = SEGUE_CONTENT_ZERO}, NULL, "", name);
+}
+
+struct segue_gqa_decode_constants llama_model_attention(const struct llama_model *model)
+{
+    const struct llama_shape *shape = model->config.shape;
+    struct segue_device_info info;
+    struct segue_gqa_decode_constants constants = {
+        .heads = shape->heads,
+        .kv_heads = shape->kv_heads,
+        .capacity = model->capacity,
+        .scale = 1.0f / sqrtf((float)shape->head_size),
+    };
+    segue_device_get_info(model->device, &info);
+    constants.splits =
+        segue_gqa_decode_splits(&constants, shape->head_size, (uint32_t)info.multiprocessor_count);
+    return constants;
 }
 
 static void add_activations(struct builder *builder)
@@ -142,6 +200,13 @@ static void add_activations(struct builder *builder)
     model->k = add_activation(builder, kv_count, 2, "k");
     model->v = add_activation(builder, kv_count, 2, "v");
     model->attended = add_activation(builder, q_count, 2, "attended");
+    const struct segue_gqa_decode_constants attention = llama_model_attention(model);
+    struct segue_gqa_decode_sizes sizes;
+    segue_gqa_decode_get_sizes(&attention, shape->head_size, &sizes);
+    model->arrived =
+        add_activation(builder, (uint32_t)(sizes.arrived_bytes / 4), 4, "attention_arrived");
+    model->partials =
+        add_activation(builder, (uint32_t)(sizes.partials_bytes / 4), 4, "attention_partials");
     model->projected = add_activation(builder, shape->hidden, 2, "projected");
     model->gate = add_activation(builder, shape->ffn, 2, "gate");
     model->up = add_activation(builder, shape->ffn, 2, "up");
@@ -183,12 +248,12 @@ static segue_status add_all(struct llama_model *model)
     add_activations(&builder);
     // Rows of deviation 1 begin the residual stream. A final norm of both signs keeps a tied head
     // from answering with the token that went in, and gives logits a deviation of 1.5.
-    model->embedding =
-        add_linear(&builder, LLAMA_VOCABULARY, shape->hidden, sqrt(shape->hidden), "", "embedding");
+    model->embedding = add_linear(&builder, LLAMA_VOCABULARY, shape->hidden, sqrt(shape->hidden),
+                                  false, "", "embedding");
     model->final_norm = add_norm(&builder, 0.0, 1.5 / sqrt(shape->hidden), "", "final_norm");
     model->head = shape->is_tied ? model->embedding
                                  : add_linear(&builder, LLAMA_VOCABULARY, shape->hidden,
-                                              sqrt(shape->hidden), "", "head");
+                                              sqrt(shape->hidden), model->config.packs, "", "head");
     for (uint32_t i = 0; i < model->config.layers; i++)
         add_layer(&builder, i);
     return builder.status;
@@ -201,6 +266,11 @@ static segue_status load_kernels(struct llama_model *model)
     const segue_status status = segue_kernels_register(model->device);
     if (status != SEGUE_OK)
         return status;
+    if (model->config.packs) {
+        const segue_status packs = llama_pack_load(model);
+        if (packs != SEGUE_OK)
+            return packs;
+    }
     return segue_executable_create(model->device, &params, &model->executable);
 }
 
@@ -237,6 +307,7 @@ void llama_model_destroy(struct llama_model *model)
     for (uint32_t i = 0; i < model->tensor_count; i++)
         segue_buffer_destroy(model->tensors[i].buffer);
     segue_executable_destroy(model->executable);
+    llama_pack_unload(model);
     free(model->tensors);
     free(model->layers);
     free(model);
@@ -248,7 +319,10 @@ segue_status llama_model_fill(struct llama_model *model)
         const struct llama_tensor *tensor = &model->tensors[i];
         if (tensor->data)
             continue;
-        const segue_status status = segue_buffer_write_content(tensor->buffer, &tensor->content);
+        const segue_status status =
+            tensor->packed != LLAMA_NONE
+                ? llama_pack_run(model, tensor)
+                : segue_buffer_write_content(tensor->buffer, &tensor->content);
         if (status != SEGUE_OK)
             return status;
     }

@@ -7,6 +7,7 @@
 #define SEGUE_LLAMA_MODEL_H
 
 #include <segue/kernels.h>
+#include <segue/quant.h>
 #include <segue/segue.h>
 #include <segue/trace.h>
 
@@ -25,6 +26,8 @@ struct llama_shape {
 };
 
 #define LLAMA_VOCABULARY 128256
+/** Shapes of matrices in one model, at most. */
+#define LLAMA_MAX_GEMVS 8
 /** "<|begin_of_text|>". */
 #define LLAMA_FIRST_TOKEN 128000
 #define LLAMA_MAX_CONTEXT 131071
@@ -39,6 +42,8 @@ struct llama_config {
     /** Rows that the caches hold already; the step's position. */
     uint32_t context;
     uint64_t seed;
+    /** Matrices that are only multiplied with are packed (segue/quant.h). */
+    bool packs;
 };
 
 /** A buffer and what it holds before a step. */
@@ -48,6 +53,17 @@ struct llama_tensor {
     const void *data;
     /** Else made by llama_model_fill. */
     struct segue_content content;
+    /** Else packed by it: an index into llama_model.packed, LLAMA_NONE if it is not. */
+    uint32_t packed;
+};
+
+#define LLAMA_NONE UINT32_MAX
+
+/** What a packed tensor is made of. */
+struct llama_packed {
+    struct segue_quant_matrix matrix;
+    struct segue_content weights;
+    struct segue_content scales;
 };
 
 /** Indices into llama_model.tensors. */
@@ -56,6 +72,10 @@ struct llama_linear {
     uint32_t scales;
     uint32_t rows;
     uint32_t columns;
+    /** Packed weights and scales in one, and the product with them; LLAMA_NONE where the two above
+     *  are used. */
+    uint32_t packed;
+    uint32_t gemv;
 };
 
 struct llama_layer {
@@ -77,11 +97,20 @@ struct llama_model {
     uint32_t tensor_count;
     uint32_t tensor_capacity;
 
+    /** With config.packs: what packs, packed tensors, and one product for each shape of matrix. */
+    segue_executable *packer;
+    struct llama_packed *packed;
+    uint32_t packed_count;
+    struct segue_quant_gemv gemvs[LLAMA_MAX_GEMVS];
+    uint32_t gemv_count;
+
     struct llama_layer *layers;
     struct llama_linear embedding, head;
     uint32_t final_norm, frequencies, token, position;
     /** What stages hand on. */
     uint32_t hidden, normed, q, k, v, attended, projected, gate, up, activated;
+    /** What attention works in, layer after layer. */
+    uint32_t arrived, partials;
     /** The results: f32 [vocabulary], and u32. */
     uint32_t logits, next_token;
 
@@ -96,6 +125,9 @@ SEGUE_MUST_CHECK segue_status llama_model_create(segue_device *device,
                                                  const struct llama_config *config,
                                                  struct llama_model **out_model);
 void llama_model_destroy(struct llama_model *model);
+
+/** Attention, as the model's device does it best. */
+struct segue_gqa_decode_constants llama_model_attention(const struct llama_model *model);
 
 /** Gives every buffer its content. */
 SEGUE_MUST_CHECK segue_status llama_model_fill(struct llama_model *model);

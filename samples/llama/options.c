@@ -19,6 +19,7 @@ static const char help[] =
     "  --model NAME       1b (Llama 3.2 1B), 3b (3.2 3B) or 8b (3.1 8B); default 1b\n"
     "  --layers N         only the first N layers (all)\n"
     "  --context N        rows that the KV cache holds before the step (128)\n"
+    "  --packed           pack the matrices that are only multiplied with, in the trace, too\n"
     "  --seed N           seed of weights and cache (7)\n"
     "  --device URI       cuda://0, soft:// or auto (soft://)\n"
     "  --help             this text\n"
@@ -93,6 +94,9 @@ static enum llama_options_result take(struct llama_options *options, int option,
     case 'e':
         options->expect = true;
         break;
+    case 'p':
+        options->config.packs = true;
+        break;
     case 'h':
         fputs(help, stdout);
         return LLAMA_OPTIONS_HELP;
@@ -106,17 +110,12 @@ enum llama_options_result llama_options_parse(int count, char **arguments,
                                               struct llama_options *out_options)
 {
     static const struct option known[] = {
-        {"model", required_argument, NULL, 'm'},
-        {"layers", required_argument, NULL, 'l'},
-        {"context", required_argument, NULL, 'c'},
-        {"out", required_argument, NULL, 'o'},
-        {"seed", required_argument, NULL, 's'},
-        {"device", required_argument, NULL, 'd'},
-        {"run", no_argument, NULL, 'r'},
-        {"expect", no_argument, NULL, 'e'},
-        {"iterations", required_argument, NULL, 'i'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"model", required_argument, NULL, 'm'},   {"layers", required_argument, NULL, 'l'},
+        {"context", required_argument, NULL, 'c'}, {"out", required_argument, NULL, 'o'},
+        {"seed", required_argument, NULL, 's'},    {"device", required_argument, NULL, 'd'},
+        {"run", no_argument, NULL, 'r'},           {"expect", no_argument, NULL, 'e'},
+        {"packed", no_argument, NULL, 'p'},        {"iterations", required_argument, NULL, 'i'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     struct llama_options options = {
         .config = {.shape = llama_find_shape("1b"), .context = 128, .seed = 7},

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "step.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #define MAX_BINDINGS 8
@@ -36,6 +35,13 @@ static void end_group(struct recorder *recorder)
         recorder->status = segue_cmd_end_group(recorder->command_buffer);
 }
 
+/** All of a tensor. */
+static struct segue_buffer_ref whole(const struct llama_model *model, uint32_t tensor)
+{
+    return (struct segue_buffer_ref){.buffer = llama_model_buffer(model, tensor),
+                                     .length_bytes = SEGUE_WHOLE_SIZE};
+}
+
 /** @param tensors  the bindings: indices of tensors, all of each. */
 static void dispatch(struct recorder *recorder, enum segue_decode_kernel kernel, uint32_t grid,
                      const uint32_t *tensors, uint32_t tensor_count, const void *constants,
@@ -45,9 +51,7 @@ static void dispatch(struct recorder *recorder, enum segue_decode_kernel kernel,
         return;
     struct segue_buffer_ref bindings[MAX_BINDINGS];
     for (uint32_t i = 0; i < tensor_count; i++)
-        bindings[i] =
-            (struct segue_buffer_ref){.buffer = llama_model_buffer(recorder->model, tensors[i]),
-                                      .length_bytes = SEGUE_WHOLE_SIZE};
+        bindings[i] = whole(recorder->model, tensors[i]);
     const struct segue_dispatch command = {
         .executable = recorder->model->executable,
         .entry_point = (uint32_t)kernel,
@@ -76,10 +80,20 @@ static void rms_norm(struct recorder *recorder, uint32_t weight)
 static void linear(struct recorder *recorder, const struct llama_linear *layer, uint32_t from,
                    uint32_t to)
 {
+    const struct llama_model *model = recorder->model;
+    if (layer->packed != LLAMA_NONE) {
+        const struct segue_quant_gemv_buffers buffers = {.x = whole(model, from),
+                                                         .packed = whole(model, layer->weights),
+                                                         .out = whole(model, to)};
+        if (recorder->status == SEGUE_OK)
+            recorder->status = segue_quant_cmd_gemv(recorder->command_buffer,
+                                                    &model->gemvs[layer->gemv], &buffers);
+        return;
+    }
     const struct segue_linear_int4_constants constants = {.rows = layer->rows,
                                                           .columns = layer->columns};
     const enum segue_decode_kernel kernel =
-        to == recorder->model->logits ? SEGUE_DECODE_LINEAR_INT4_F32 : SEGUE_DECODE_LINEAR_INT4;
+        to == model->logits ? SEGUE_DECODE_LINEAR_INT4_F32 : SEGUE_DECODE_LINEAR_INT4;
     DISPATCH(recorder, kernel, blocks(layer->rows, 8), constants, from, layer->weights,
              layer->scales, to);
 }
@@ -110,16 +124,13 @@ static void rope_and_cache(struct recorder *recorder, const struct llama_layer *
 static void attend(struct recorder *recorder, const struct llama_layer *layer)
 {
     const struct llama_model *model = recorder->model;
-    const struct llama_shape *shape = model->config.shape;
-    const struct segue_gqa_decode_constants constants = {
-        .heads = shape->heads,
-        .kv_heads = shape->kv_heads,
-        .head_size = shape->head_size,
-        .capacity = model->capacity,
-        .scale = 1.0f / sqrtf((float)shape->head_size),
-    };
-    DISPATCH(recorder, SEGUE_DECODE_GQA, shape->heads, constants, model->q, layer->k_cache,
-             layer->v_cache, model->position, model->attended);
+    const uint32_t head_size = model->config.shape->head_size;
+    const struct segue_gqa_decode_constants constants = llama_model_attention(model);
+    struct segue_gqa_decode_sizes sizes;
+    segue_gqa_decode_get_sizes(&constants, head_size, &sizes);
+    DISPATCH(recorder, segue_gqa_decode_kernel(head_size, false), sizes.grid, constants, model->q,
+             layer->k_cache, layer->v_cache, model->position, model->attended, model->arrived,
+             model->partials);
 }
 
 static void record_attention(struct recorder *recorder, const struct llama_layer *layer)

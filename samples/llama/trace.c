@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trace.h"
 
+#include "pack.h"
+
 static segue_status set_contents(segue_trace_writer *writer, const struct llama_model *model)
 {
     for (uint32_t i = 0; i < model->tensor_count; i++) {
@@ -8,7 +10,9 @@ static segue_status set_contents(segue_trace_writer *writer, const struct llama_
         if (tensor->data)
             continue;
         const segue_status status =
-            segue_trace_writer_set_content(writer, tensor->buffer, &tensor->content);
+            tensor->packed != LLAMA_NONE
+                ? llama_pack_write(model, writer, tensor)
+                : segue_trace_writer_set_content(writer, tensor->buffer, &tensor->content);
         if (status != SEGUE_OK)
             return status;
     }

@@ -11,7 +11,7 @@
 #include <cmath>
 
 #define __global__ [[maybe_unused]] static
-#define __device__ [[maybe_unused]] static
+#define __device__
 #define __host__
 #define __constant__ static const
 #define __forceinline__ inline

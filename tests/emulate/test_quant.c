@@ -122,6 +122,44 @@ static void test_packing(void **state)
     }
 }
 
+/** out[m][c] = x[m][order[c]]; an element is its place. */
+static void check_reordering(uint32_t element_bytes)
+{
+    enum { COLUMNS = 200, BATCH = 2 };
+    const struct segue_quant_reorder_constants constants = {COLUMNS, BATCH, element_bytes};
+    uint32_t order[COLUMNS];
+    uint8_t x[BATCH * COLUMNS * 4], expected[BATCH * COLUMNS * 4], out[BATCH * COLUMNS * 4];
+    struct segue_executable_params params;
+    segue_quant_get_pack_kernels(&params);
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        order[i] = (i * 7 + 3) % COLUMNS;
+    for (uint32_t i = 0; i < BATCH * COLUMNS; i++) {
+        const uint32_t from = i / COLUMNS * COLUMNS + order[i % COLUMNS];
+        memcpy(x + i * element_bytes, &i, element_bytes);
+        memcpy(expected + i * element_bytes, &from, element_bytes);
+    }
+    memset(out, 0xFF, sizeof(out));
+    const struct entry_launch launch = {
+        .unit = "pack",
+        .entry = find_entry(&params, "segue_quant_reorder"),
+        .architecture = 800,
+        .grid = 2,
+        .memory = {x, order, out},
+        .sizes = {BATCH * COLUMNS * element_bytes, sizeof(order), BATCH * COLUMNS * element_bytes},
+        .constants = &constants,
+        .constants_size_bytes = sizeof(constants),
+    };
+    entry_run(&launch, "segue_quant_reorder");
+    assert_memory_equal(out, expected, BATCH * COLUMNS * element_bytes);
+}
+
+static void test_reordering(void **state)
+{
+    (void)state;
+    check_reordering(2);
+    check_reordering(4);
+}
+
 /** Computes the product; returns its results, which the caller frees. */
 static uint8_t *multiply(const struct emulate_product *what, const struct int4_product *product,
                          uint8_t *packed, uint64_t seed)
@@ -201,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_reordering),
         cmocka_unit_test(test_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

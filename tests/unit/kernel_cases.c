@@ -16,6 +16,7 @@ size_t kernel_case_type_size(enum kernel_case_type type)
 {
     switch (type) {
     case KERNEL_CASE_U8:
+    case KERNEL_CASE_E4M3:
         return 1;
     case KERNEL_CASE_BF16:
         return 2;
@@ -36,6 +37,30 @@ static float bits_to_float(uint32_t bits)
     return value;
 }
 
+double kernel_case_e4m3(uint8_t code)
+{
+    const int exponent = code >> 3 & 15;
+    const double size = exponent == 0 ? ldexp(code & 7, -9) : ldexp((code & 7) + 8, exponent - 10);
+    return code & 0x80 ? -size : size;
+}
+
+/** The code of the number nearest to `value`; of two as near, the even one. */
+static uint8_t nearest_e4m3(double value)
+{
+    static double sizes[0x7F];
+    for (uint8_t code = 0; sizes[0x7E] == 0.0 && code < 0x7F; code++)
+        sizes[code] = kernel_case_e4m3(code);
+    uint8_t best = 0;
+    while (best < 0x7E && sizes[best + 1] <= fabs(value))
+        best++;
+    if (best < 0x7E) {
+        const double middle = (sizes[best] + sizes[best + 1]) / 2;
+        if (fabs(value) > middle || (fabs(value) == middle && best % 2 == 1))
+            best++;
+    }
+    return signbit(value) ? best | 0x80 : best;
+}
+
 double kernel_case_value(const struct kernel_case_binding *binding, const uint8_t *data, size_t i)
 {
     uint32_t bits = 0;
@@ -46,6 +71,8 @@ double kernel_case_value(const struct kernel_case_binding *binding, const uint8_
         return (double)bits_to_float(bits << 16);
     case KERNEL_CASE_F32:
         return (double)bits_to_float(bits);
+    case KERNEL_CASE_E4M3:
+        return kernel_case_e4m3((uint8_t)bits);
     default:
         return (double)bits;
     }
@@ -54,6 +81,8 @@ double kernel_case_value(const struct kernel_case_binding *binding, const uint8_
 void kernel_case_check(const struct kernel_case *test, uint32_t index, const uint8_t *data)
 {
     const struct kernel_case_binding *binding = &test->bindings[index];
+    if (binding->is_scratch)
+        return;
     if (!binding->expected) {
         if (memcmp(data, binding->data, binding->size_bytes) != 0)
             fail_msg("%s: binding %u has changed", test->name, index);
@@ -65,6 +94,8 @@ void kernel_case_check(const struct kernel_case *test, uint32_t index, const uin
         tolerance = 1.0 / 256;
     else if (!test->exact && binding->type == KERNEL_CASE_F32)
         tolerance = 1e-5;
+    else if (!test->exact && binding->type == KERNEL_CASE_E4M3)
+        tolerance = 1.0 / 15; // Half a unit is up to 2^-4 of the value.
     const size_t count = kernel_case_count(binding);
     double largest = 0.0;
     for (size_t i = 0; i < count; i++)
@@ -124,7 +155,9 @@ void kernel_case_set(struct kernel_case *test, uint32_t index, size_t i, double 
     const float narrow = (float)value;
     uint32_t bits;
     memcpy(&bits, &narrow, sizeof(bits));
-    if (binding->type == KERNEL_CASE_BF16) {
+    if (binding->type == KERNEL_CASE_E4M3) {
+        binding->data[i] = nearest_e4m3(value);
+    } else if (binding->type == KERNEL_CASE_BF16) {
         const uint16_t upper = (uint16_t)(bits >> 16);
         memcpy(binding->data + i * 2, &upper, 2);
     } else {

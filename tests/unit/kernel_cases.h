@@ -17,6 +17,8 @@ enum kernel_case_type {
     KERNEL_CASE_BF16,
     KERNEL_CASE_F32,
     KERNEL_CASE_U32,
+    /** fp8; its NaN, which the kernels do not know, is never used. */
+    KERNEL_CASE_E4M3,
 };
 
 struct kernel_case_binding {
@@ -26,6 +28,8 @@ struct kernel_case_binding {
     size_t size_bytes;
     /** Elements after it; NULL: as before, bit by bit. */
     double *expected;
+    /** Memory to work in: what is in it afterwards does not matter. */
+    bool is_scratch;
 };
 
 struct kernel_case {
@@ -55,8 +59,9 @@ void kernel_case_check(const struct kernel_case *test, uint32_t binding, const u
 
 void kernel_case_free(struct kernel_case *test);
 
-/** Number of cases, and case `index`, which the caller frees. */
+/** Number of cases, the kernel of case `index`, and the case itself, which the caller frees. */
 uint32_t kernel_case_total(void);
+enum segue_decode_kernel kernel_case_kernel(uint32_t index);
 void kernel_case_make(uint32_t index, struct kernel_case *out_case);
 
 #endif // SEGUE_TEST_KERNEL_CASES_H

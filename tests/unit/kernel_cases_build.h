@@ -18,6 +18,9 @@ uint32_t kernel_case_bind(struct kernel_case *test, enum kernel_case_type type, 
 void kernel_case_set(struct kernel_case *test, uint32_t index, size_t i, double value);
 double kernel_case_get(const struct kernel_case *test, uint32_t index, size_t i);
 
+/** The number that an fp8 code stands for. */
+double kernel_case_e4m3(uint8_t code);
+
 /** The expected elements, which start as those before the launch. */
 double *kernel_case_expect(struct kernel_case *test, uint32_t index);
 

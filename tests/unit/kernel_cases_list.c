@@ -124,18 +124,40 @@ static void rotate(const struct kernel_case *test, uint32_t from, size_t first, 
     }
 }
 
+/** Scales of k and v, [2][kv_heads]; returns their binding. */
+static uint32_t bind_scales(struct kernel_case *test, uint32_t kv_heads)
+{
+    const uint32_t scales = kernel_case_bind(test, KERNEL_CASE_F32, 2 * (size_t)kv_heads);
+    for (uint32_t i = 0; i < 2 * kv_heads; i++)
+        kernel_case_set(test, scales, i, 0.03 + 0.01 * (kernel_case_get(test, scales, i) + 1.0));
+    return scales;
+}
+
+/** Divides what goes into an fp8 cache by its head's scale; the format ends at 448. */
+static void to_units(double *row, const struct kernel_case *test, uint32_t scales, size_t first,
+                     size_t heads, size_t head_size)
+{
+    for (size_t i = 0; i < heads * head_size; i++) {
+        const double value = row[i] / kernel_case_get(test, scales, first + i / head_size);
+        row[i] = fmax(-448.0, fmin(448.0, value));
+    }
+}
+
 /** a: heads, b: kv heads, c: head size, d: capacity, e: position. */
 static void make_rope(struct kernel_case *test, const struct variant *v)
 {
+    const bool fp8 = v->kernel == SEGUE_DECODE_ROPE_KV_FP8;
+    const enum kernel_case_type type = fp8 ? KERNEL_CASE_E4M3 : KERNEL_CASE_BF16;
     const size_t cache_count = (size_t)v->b * v->c * v->d;
     const size_t kv_count = (size_t)v->b * v->c;
     const uint32_t q = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->c);
     const uint32_t k = kernel_case_bind(test, KERNEL_CASE_BF16, kv_count);
     const uint32_t value = kernel_case_bind(test, KERNEL_CASE_BF16, kv_count);
     const uint32_t frequencies = kernel_case_bind(test, KERNEL_CASE_F32, v->c / 2);
+    const uint32_t scales = fp8 ? bind_scales(test, v->b) : 0;
     const uint32_t position = kernel_case_bind(test, KERNEL_CASE_U32, 1);
-    const uint32_t k_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
-    const uint32_t v_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
+    const uint32_t k_cache = kernel_case_bind(test, type, cache_count);
+    const uint32_t v_cache = kernel_case_bind(test, type, cache_count);
     kernel_case_set(test, position, 0, v->e);
     const uint32_t constants[] = {v->a, v->b, v->c, v->d};
     for (size_t i = 0; i < COUNT_OF(constants); i++)
@@ -153,43 +175,118 @@ static void make_rope(struct kernel_case *test, const struct variant *v)
         rotate(test, k, head * v->c, v->c / 2, frequencies, v->e, expected_k + head * v->c);
     for (size_t i = 0; i < kv_count; i++)
         expected_v[i] = kernel_case_get(test, value, i);
+    if (fp8) {
+        to_units(expected_k, test, scales, 0, v->b, v->c);
+        to_units(expected_v, test, scales, v->b, v->b, v->c);
+    }
 }
 
-/** a: heads, b: kv heads, c: head size, d: capacity, e: position. */
+/** How values are rounded to fp8: all that bf16 has below 1024, at position 0 with scales of 1,
+ * must come to the nearest code exactly. */
+static void make_fp8_rounding(struct kernel_case *test, const struct variant *v)
+{
+    make_rope(test, v);
+    test->exact = true;
+    const size_t count = (size_t)v->b * v->c;
+    for (uint32_t i = 0; i < 2 * v->b; i++)
+        kernel_case_set(test, 4, i, 1.0);
+    for (uint32_t i = 0; i < v->c / 2; i++)
+        kernel_case_set(test, 3, i, 0.0);
+    for (size_t i = 0; i < count; i++) {
+        // From 2^-13 on, 64 values for each power of two, of both signs.
+        const double size = ldexp(1.0 + (double)(i / 2 % 64) / 64, (int)(i / 128) - 13);
+        for (uint32_t of = 0; of < 2; of++) {
+            kernel_case_set(test, 1 + of, i, i % 2 ? -size : size);
+            struct kernel_case_binding *cache = &test->bindings[6 + of];
+            const uint8_t before = cache->data[0];
+            // Through the case's own conversion, which tries all codes.
+            kernel_case_set(test, 6 + of, 0, fmax(-448.0, fmin(448.0, i % 2 ? -size : size)));
+            cache->expected[i] = kernel_case_e4m3(cache->data[0]);
+            cache->data[0] = before;
+        }
+    }
+    double *q = test->bindings[0].expected;
+    for (size_t i = 0; i < (size_t)v->a * v->c; i++)
+        q[i] = kernel_case_get(test, 0, i);
+}
+
+static uint32_t head_size_of(enum segue_decode_kernel kernel)
+{
+    for (uint32_t size = 64; size <= 256; size *= 2) {
+        if (segue_gqa_decode_kernel(size, false) == kernel ||
+            segue_gqa_decode_kernel(size, true) == kernel)
+            return size;
+    }
+    return 0;
+}
+
+/** What one query head comes to: of elements `query` and on, with the kv head's scales. */
+static void expect_head(const struct kernel_case *test, const struct segue_gqa_decode_constants *c,
+                        uint32_t head_size, uint32_t head, size_t context, const double scales[2],
+                        double *out)
+{
+    double largest = -INFINITY, sum = 0.0;
+    memset(out, 0, head_size * sizeof(*out));
+    // Twice: for the largest score, and for the sums.
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t row = 0; row < context; row++) {
+            const size_t at = (row * c->kv_heads + head / (c->heads / c->kv_heads)) * head_size;
+            double score = 0.0;
+            for (size_t i = 0; i < head_size; i++)
+                score += kernel_case_get(test, 0, (size_t)head * head_size + i) *
+                         kernel_case_get(test, 1, at + i);
+            score *= (double)c->scale * scales[0];
+            largest = pass == 0 ? fmax(largest, score) : largest;
+            const double weight = exp(score - largest);
+            for (size_t i = 0; pass == 1 && i < head_size; i++)
+                out[i] += weight * kernel_case_get(test, 2, at + i);
+            sum += pass == 1 ? weight : 0.0;
+        }
+    }
+    for (size_t i = 0; i < head_size; i++)
+        out[i] *= scales[1] / sum;
+}
+
+/** a: heads, b: kv heads, c: splits, d: capacity, e: position. */
 static void make_gqa(struct kernel_case *test, const struct variant *v)
 {
-    const size_t cache_count = (size_t)v->b * v->c * v->d;
-    const uint32_t q = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->c);
-    const uint32_t k_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
-    const uint32_t v_cache = kernel_case_bind(test, KERNEL_CASE_BF16, cache_count);
+    const uint32_t head_size = head_size_of(v->kernel);
+    const bool fp8 = segue_gqa_decode_kernel(head_size, true) == v->kernel;
+    const struct segue_gqa_decode_constants constants = {v->a, v->b, v->d, 0.25f, v->c};
+    const enum kernel_case_type type = fp8 ? KERNEL_CASE_E4M3 : KERNEL_CASE_BF16;
+    const size_t cache_count = (size_t)v->b * head_size * v->d;
+    struct segue_gqa_decode_sizes sizes;
+    segue_gqa_decode_get_sizes(&constants, head_size, &sizes);
+    const uint32_t q = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * head_size);
+    kernel_case_bind(test, type, cache_count);
+    kernel_case_bind(test, type, cache_count);
+    const uint32_t scales = fp8 ? bind_scales(test, v->b) : 0;
     const uint32_t position = kernel_case_bind(test, KERNEL_CASE_U32, 1);
-    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * v->c);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * head_size);
+    const uint32_t arrived = kernel_case_bind(test, KERNEL_CASE_U32, sizes.arrived_bytes / 4);
+    const uint32_t partials = kernel_case_bind(test, KERNEL_CASE_F32, sizes.partials_bytes / 4);
+    memset(test->bindings[arrived].data, 0, sizes.arrived_bytes);
+    test->bindings[partials].is_scratch = true;
     kernel_case_set(test, position, 0, v->e);
-    const uint32_t constants[] = {v->a, v->b, v->c, v->d};
-    for (size_t i = 0; i < COUNT_OF(constants); i++)
-        kernel_case_constant(test, constants[i]);
-    kernel_case_constant_f32(test, 0.75f);
-    test->grid = v->a;
+    memcpy(test->constants, &constants, sizeof(constants));
+    test->constant_count = sizeof(constants) / 4;
+    test->grid = sizes.grid;
+    // Scores so far apart that all but few weights are nothing, and their exponentials beyond f32.
+    for (size_t i = 0; strcmp(v->what, "large scores") == 0 && i < (size_t)v->a * head_size; i++)
+        kernel_case_set(test, q, i, 100.0 * kernel_case_get(test, q, i));
+    if (strcmp(v->what, "small grid") == 0)
+        test->grid = 2;
 
     const size_t context = v->e < v->d ? v->e + 1 : v->d;
     double *expected = kernel_case_expect(test, out);
-    for (size_t head = 0; head < v->a; head++) {
-        double sum = 0.0;
-        double *to = expected + head * v->c;
-        memset(to, 0, v->c * sizeof(*to));
-        for (size_t row = 0; row < context; row++) {
-            const size_t at = (row * v->b + head * v->b / v->a) * v->c;
-            double score = 0.0;
-            for (size_t i = 0; i < v->c; i++)
-                score += kernel_case_get(test, q, head * v->c + i) *
-                         kernel_case_get(test, k_cache, at + i);
-            const double weight = exp(0.75 * score);
-            sum += weight;
-            for (size_t i = 0; i < v->c; i++)
-                to[i] += weight * kernel_case_get(test, v_cache, at + i);
-        }
-        for (size_t i = 0; i < v->c; i++)
-            to[i] /= sum;
+    for (uint32_t head = 0; head < v->a; head++) {
+        const uint32_t kv_head = head / (v->a / v->b);
+        const double of_head[2] = {
+            fp8 ? kernel_case_get(test, scales, kv_head) : 1.0,
+            fp8 ? kernel_case_get(test, scales, v->b + kv_head) : 1.0,
+        };
+        expect_head(test, &constants, head_size, head, context, of_head,
+                    expected + (size_t)head * head_size);
     }
 }
 
@@ -280,12 +377,24 @@ static const struct variant variants[] = {
     {SEGUE_DECODE_ROPE_KV, "last row", 4, 2, 64, 6, 5},
     {SEGUE_DECODE_ROPE_KV, "beyond the capacity", 6, 2, 128, 3, 3},
     {SEGUE_DECODE_ROPE_KV, "far position", 2, 1, 10, 1, 131071},
-    {SEGUE_DECODE_GQA, "context 1", 4, 2, 64, 9, 0},
-    {SEGUE_DECODE_GQA, "shape of 1B", 32, 8, 64, 128, 99},
-    {SEGUE_DECODE_GQA, "shape of 3B", 24, 8, 128, 77, 76},
-    {SEGUE_DECODE_GQA, "smallest head", 3, 3, 8, 600, 530},
-    {SEGUE_DECODE_GQA, "largest head", 2, 1, 256, 40, 17},
-    {SEGUE_DECODE_GQA, "beyond the capacity", 2, 1, 16, 5, 9},
+    {SEGUE_DECODE_ROPE_KV_FP8, "last row", 4, 2, 64, 6, 5},
+    {SEGUE_DECODE_ROPE_KV_FP8, "beyond the capacity", 6, 2, 128, 3, 3},
+    {SEGUE_DECODE_ROPE_KV_FP8, "fp8 rounding", 1, 24, 128, 1, 0},
+    {SEGUE_DECODE_GQA_64, "context 1", 4, 2, 3, 9, 0},
+    {SEGUE_DECODE_GQA_64, "shape of 1B", 32, 8, 1, 128, 99},
+    {SEGUE_DECODE_GQA_64, "five splits", 8, 2, 5, 700, 690},
+    {SEGUE_DECODE_GQA_64, "small grid", 4, 2, 4, 300, 299},
+    {SEGUE_DECODE_GQA_64, "more splits than rows", 3, 1, 9, 200, 131},
+    {SEGUE_DECODE_GQA_64, "large scores", 4, 1, 2, 300, 260},
+    {SEGUE_DECODE_GQA_64, "beyond the capacity", 2, 1, 1, 5, 9},
+    {SEGUE_DECODE_GQA_64, "nineteen heads a kv head", 38, 2, 2, 140, 130},
+    {SEGUE_DECODE_GQA_128, "shape of 3B", 24, 8, 1, 77, 76},
+    {SEGUE_DECODE_GQA_128, "three splits", 3, 1, 3, 500, 443},
+    {SEGUE_DECODE_GQA_256, "two splits", 2, 1, 2, 200, 177},
+    {SEGUE_DECODE_GQA_FP8_64, "four splits", 8, 2, 4, 600, 513},
+    {SEGUE_DECODE_GQA_FP8_64, "context 17", 4, 4, 1, 20, 16},
+    {SEGUE_DECODE_GQA_FP8_128, "two splits", 4, 1, 2, 300, 290},
+    {SEGUE_DECODE_GQA_FP8_256, "two splits", 2, 1, 2, 200, 177},
     {SEGUE_DECODE_SILU_MUL, "one element", 1, 1, 0, 0, 0},
     {SEGUE_DECODE_SILU_MUL, "odd count", 1023, 8, 0, 0, 0},
     {SEGUE_DECODE_SILU_MUL, "large values", 100, 1000, 0, 0, 0},
@@ -307,12 +416,20 @@ uint32_t kernel_case_total(void)
     return COUNT_OF(variants);
 }
 
+enum segue_decode_kernel kernel_case_kernel(uint32_t index)
+{
+    return variants[index].kernel;
+}
+
 void kernel_case_make(uint32_t index, struct kernel_case *out_case)
 {
     static void (*const builders[])(struct kernel_case *, const struct variant *) = {
         [SEGUE_DECODE_EMBED_INT4] = make_embed,   [SEGUE_DECODE_RMS_NORM] = make_rms_norm,
         [SEGUE_DECODE_LINEAR_INT4] = make_linear, [SEGUE_DECODE_LINEAR_INT4_F32] = make_linear,
-        [SEGUE_DECODE_ROPE_KV] = make_rope,       [SEGUE_DECODE_GQA] = make_gqa,
+        [SEGUE_DECODE_ROPE_KV] = make_rope,       [SEGUE_DECODE_ROPE_KV_FP8] = make_rope,
+        [SEGUE_DECODE_GQA_64] = make_gqa,         [SEGUE_DECODE_GQA_128] = make_gqa,
+        [SEGUE_DECODE_GQA_256] = make_gqa,        [SEGUE_DECODE_GQA_FP8_64] = make_gqa,
+        [SEGUE_DECODE_GQA_FP8_128] = make_gqa,    [SEGUE_DECODE_GQA_FP8_256] = make_gqa,
         [SEGUE_DECODE_SILU_MUL] = make_silu_mul,  [SEGUE_DECODE_RESIDUAL_ADD] = make_residual_add,
         [SEGUE_DECODE_ARGMAX] = make_argmax,
     };
@@ -325,6 +442,8 @@ void kernel_case_make(uint32_t index, struct kernel_case *out_case)
              v->what);
     if (strcmp(v->what, "rounding") == 0)
         make_rounding(out_case, v);
+    else if (strcmp(v->what, "fp8 rounding") == 0)
+        make_fp8_rounding(out_case, v);
     else
         builders[v->kernel](out_case, v);
 }

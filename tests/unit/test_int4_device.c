@@ -320,16 +320,78 @@ static void test_packing_refusals(void **state)
     segue_test_destroy(test, commands);
 }
 
+/** Vectors of 2 and of 4 bytes an element; an element is its place. */
+static void check_reordering(struct segue_test *test, segue_executable *packing,
+                             uint32_t element_bytes)
+{
+    enum { COLUMNS = 1000, BATCH = 3 };
+    const struct segue_quant_reorder_constants constants = {COLUMNS, BATCH, element_bytes};
+    uint32_t order[COLUMNS];
+    uint8_t x[BATCH * COLUMNS * 4], expected[BATCH * COLUMNS * 4];
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        order[i] = (i * 7 + 3) % COLUMNS;
+    for (uint32_t i = 0; i < BATCH * COLUMNS; i++) {
+        const uint32_t from = i / COLUMNS * COLUMNS + order[i % COLUMNS];
+        memcpy(x + i * element_bytes, &i, element_bytes);
+        memcpy(expected + i * element_bytes, &from, element_bytes);
+    }
+    struct view x_view, order_view, out;
+    open_view(test, x, BATCH * COLUMNS * element_bytes, &x_view);
+    open_view(test, order, sizeof(order), &order_view);
+    open_view(test, NULL, BATCH * COLUMNS * element_bytes, &out);
+    const struct segue_quant_reorder_buffers buffers = {x_view.ref, order_view.ref, out.ref};
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_quant_cmd_reorder(commands, packing, &constants, &buffers));
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+    expect_bytes(&out, expected);
+    close_view(test, &x_view);
+    close_view(test, &order_view);
+    close_view(test, &out);
+}
+
+static void test_reordering(void **state)
+{
+    struct segue_test *test = *state;
+    segue_executable *packing = open_packing(test);
+    check_reordering(test, packing, 2);
+    check_reordering(test, packing, 4);
+
+    struct view memory;
+    open_view(test, NULL, 64, &memory);
+    const struct segue_quant_reorder_constants good = {16, 2, 2};
+    const struct {
+        struct segue_quant_reorder_constants constants;
+        const char *text;
+    } bad[] = {
+        {{0, 1, 2}, "columns is 0"},        {{(1u << 20) + 1, 1, 2}, "columns is 1048577"},
+        {{16, 0, 2}, "batch is 0"},         {{16, 65, 2}, "batch is 65"},
+        {{16, 1, 8}, "element_bytes is 8"},
+    };
+    struct segue_quant_reorder_buffers buffers = {memory.ref, memory.ref, memory.ref};
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, &bad[i].constants, &buffers),
+                    SEGUE_INVALID_ARGUMENT, bad[i].text);
+    CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, NULL, &buffers), SEGUE_INVALID_ARGUMENT,
+                "constants is NULL");
+    CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, &good, NULL), SEGUE_INVALID_ARGUMENT,
+                "buffers is NULL");
+    buffers.order.length_bytes = 63;
+    CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, &good, &buffers), SEGUE_OUT_OF_RANGE,
+                "order has 63 bytes; it needs 64");
+    segue_test_destroy(test, commands);
+}
+
 int main(void)
 {
     const int unprepared = segue_test_prepare();
     if (unprepared)
         return unprepared;
     const struct CMUnitTest tests[] = {
-        segue_test_case(test_packing),
-        segue_test_case(test_products),
-        segue_test_case(test_refusals),
-        segue_test_case(test_packing_refusals),
+        segue_test_case(test_packing),    segue_test_case(test_products),
+        segue_test_case(test_refusals),   segue_test_case(test_packing_refusals),
+        segue_test_case(test_reordering),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

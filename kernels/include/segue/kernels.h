@@ -65,14 +65,16 @@ enum segue_decode_kernel {
      */
     SEGUE_DECODE_ROPE_KV = 4,
     /**
-     * out = softmax(scale * q K) V for every query head over rows 0..position of the caches. Block
-     * 256, grid heads.
+     * out = softmax(scale * q K) V for every query head over rows 0..position of the caches, for
+     * heads of 64; segue_gqa_decode_kernel finds the one for a size. Block 256, grid and sizes of
+     * what it works in: segue_gqa_decode_get_sizes. The same bits every time.
      * q: read, bf16 [heads][head_size]; k_cache, v_cache: read, bf16
      * [capacity][kv_heads][head_size], aligned to 16 as is q; position: read, u32; out: write, bf16
-     * [heads][head_size]. Constants: segue_gqa_decode_constants; head_size is a power of two from 8
-     * to 256, heads a multiple of kv_heads.
+     * [heads][head_size]; arrived: read_write, u32, zeros before and after; partials: read_write,
+     * whatever was in it. Two launches that may run at the same time need both of their own.
+     * Constants: segue_gqa_decode_constants; heads is a multiple of kv_heads.
      */
-    SEGUE_DECODE_GQA = 5,
+    SEGUE_DECODE_GQA_64 = 5,
     /**
      * out = gate / (1 + exp(-gate)) * up. Block 256, grid count / 256.
      * gate, up: read, bf16 [count]; out: write, bf16 [count]. Constant: count, u32.
@@ -87,7 +89,21 @@ enum segue_decode_kernel {
      * values: read, f32 [count]; out: write, u32. Constant: count, u32, at least 1.
      */
     SEGUE_DECODE_ARGMAX = 8,
-    SEGUE_DECODE_KERNEL_COUNT = 9,
+    /** SEGUE_DECODE_GQA_64 for heads of 128 and 256. */
+    SEGUE_DECODE_GQA_128 = 9,
+    SEGUE_DECODE_GQA_256 = 10,
+    /** The same over caches of fp8 (e4m3; 0x7F counts as 480), with one binding more after them:
+     *  scales: constant, f32 [2][kv_heads], what elements of k and of v are multiplied with. */
+    SEGUE_DECODE_GQA_FP8_64 = 11,
+    SEGUE_DECODE_GQA_FP8_128 = 12,
+    SEGUE_DECODE_GQA_FP8_256 = 13,
+    /**
+     * SEGUE_DECODE_ROPE_KV into caches of fp8 (e4m3, to nearest even, at most 448): elements are
+     * divided by their head's scale. One binding more, after frequencies: scales: constant, f32
+     * [2][kv_heads].
+     */
+    SEGUE_DECODE_ROPE_KV_FP8 = 14,
+    SEGUE_DECODE_KERNEL_COUNT = 15,
 };
 
 /** Of SEGUE_DECODE_EMBED_INT4. */
@@ -108,7 +124,7 @@ struct segue_linear_int4_constants {
     uint32_t columns;
 };
 
-/** Of SEGUE_DECODE_ROPE_KV. */
+/** Of SEGUE_DECODE_ROPE_KV and SEGUE_DECODE_ROPE_KV_FP8. */
 struct segue_rope_kv_constants {
     uint32_t heads;
     uint32_t kv_heads;
@@ -116,15 +132,38 @@ struct segue_rope_kv_constants {
     uint32_t capacity;
 };
 
-/** Of SEGUE_DECODE_GQA. */
+/** Of the SEGUE_DECODE_GQA kernels. */
 struct segue_gqa_decode_constants {
     uint32_t heads;
     uint32_t kv_heads;
-    uint32_t head_size;
     uint32_t capacity;
     /** What scores are multiplied with: 1 / sqrt(head_size). */
     float scale;
+    /** Parts of the context that thread blocks share out among them, 1 or more; see
+     *  segue_gqa_decode_splits. Results depend on it by what the order of sums does. */
+    uint32_t splits;
 };
+
+/** What a launch of attention needs. */
+struct segue_gqa_decode_sizes {
+    uint32_t grid;
+    uint64_t arrived_bytes;
+    uint64_t partials_bytes;
+};
+
+/** The attention kernel for heads of that size, 64, 128 or 256; SEGUE_DECODE_KERNEL_COUNT for
+ *  others. Thread-safe. */
+SEGUE_API enum segue_decode_kernel segue_gqa_decode_kernel(uint32_t head_size, bool fp8);
+
+/** How many splits fill a device of that many multiprocessors (segue_device_info) when the context
+ *  is as long as the capacity; `constants->splits` does not count. At least 1. Thread-safe. */
+SEGUE_API uint32_t segue_gqa_decode_splits(const struct segue_gqa_decode_constants *constants,
+                                           uint32_t head_size, uint32_t multiprocessor_count);
+
+/** Sizes of a launch; constants->kv_heads is not 0. Thread-safe. */
+SEGUE_API void segue_gqa_decode_get_sizes(const struct segue_gqa_decode_constants *constants,
+                                          uint32_t head_size,
+                                          struct segue_gqa_decode_sizes *out_sizes);
 
 /** What segue_executable_create needs to make the decode executable: CUDA source, its entry points
  *  (indices: segue_decode_kernel) and a label. All pointers are static. Thread-safe. */

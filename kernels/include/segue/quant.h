@@ -26,6 +26,8 @@ extern "C" {
 #define SEGUE_QUANT_LAYOUT_ID "segue.mma16"
 /** See SEGUE_QUANT_LAYOUT_ID. */
 #define SEGUE_QUANT_LAYOUT_VERSION 1
+/** The layout's id as packed caches and traces have it: "mm16". */
+#define SEGUE_QUANT_LAYOUT_NUMBER 0x6d6d3136u
 
 /** Rows of a tile: packed ranges of rows begin at a multiple of it. */
 #define SEGUE_QUANT_TILE_ROWS 16
@@ -151,7 +153,9 @@ enum segue_quant_pack_kernel {
     SEGUE_QUANT_UNPACK = 2,
     /** packed: read; weights, scales, zeros: write. */
     SEGUE_QUANT_UNPACK_ZEROS = 3,
-    SEGUE_QUANT_PACK_KERNEL_COUNT = 4,
+    /** x, order: read; out: write. Constants: struct segue_quant_reorder_constants; any grid. */
+    SEGUE_QUANT_REORDER = 4,
+    SEGUE_QUANT_PACK_KERNEL_COUNT = 5,
 };
 
 /** Of the packing kernels: the matrix, without its name, and the rows at hand. */
@@ -194,6 +198,43 @@ SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_quant_cmd_unpack(segue_command_buffer *command_buffer, segue_executable *executable,
                        const struct segue_quant_matrix *matrix, struct segue_quant_rows rows,
                        const struct segue_quant_pack_buffers *buffers);
+
+/**
+ * The dispatch that packs a whole matrix, for those who bind it themselves: prepack plans, traces.
+ * Its bindings are weights, scales, zeros where the format has them, and packed.
+ * @param out_dispatch   executable (segue_quant_get_pack_kernels) and bindings are left open.
+ * @param out_constants  what the dispatch points at.
+ * @return as segue_quant_check.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_quant_get_pack_dispatch(
+    const struct segue_quant_matrix *matrix, struct segue_quant_pack_constants *out_constants,
+    struct segue_dispatch *out_dispatch);
+
+/** Of SEGUE_QUANT_REORDER. */
+struct segue_quant_reorder_constants {
+    uint32_t columns;
+    uint32_t batch;
+    /** Of an element of x: 2 or 4. */
+    uint32_t element_bytes;
+};
+
+/** The memory of a reordering command. */
+struct segue_quant_reorder_buffers {
+    /** [batch][columns]. */
+    struct segue_buffer_ref x;
+    /** u32 [columns], each below `columns`. */
+    struct segue_buffer_ref order;
+    /** [batch][columns]; not x itself. */
+    struct segue_buffer_ref out;
+};
+
+/** Records out[m][c] = x[m][order[c]]: vectors for a matrix whose columns were imported in another
+ *  order (segue_quant_import_get_order). Fails naming the value, and as segue_cmd_dispatch does.
+ *  @param executable  made of segue_quant_get_pack_kernels. */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_quant_cmd_reorder(segue_command_buffer *command_buffer, segue_executable *executable,
+                        const struct segue_quant_reorder_constants *constants,
+                        const struct segue_quant_reorder_buffers *buffers);
 
 /** What a product does besides multiplying. Bits. */
 enum segue_quant_gemv_flags {
