@@ -39,6 +39,7 @@
 #define SEGUE_TRACE_MAX_SUBMISSIONS (1u << 20)
 #define SEGUE_TRACE_MAX_QUEUES 64
 #define SEGUE_TRACE_MAX_EXPECTATIONS 65536
+#define SEGUE_TRACE_MAX_PACKINGS 65536
 
 /** A safetensors file, open as long as the trace. */
 struct segue_trace_file {
@@ -74,6 +75,8 @@ struct segue_trace_buffer {
     /** Views need none. */
     bool has_content;
     struct segue_trace_content content;
+    /** What makes its content; NULL: `content` does. */
+    const struct segue_trace_packed *packed;
 };
 
 struct segue_trace_executable {
@@ -119,6 +122,27 @@ struct segue_trace_dispatch {
     const struct segue_trace_range *bindings;
     const unsigned char *constants;
     const struct segue_trace_pointer *pointers;
+};
+
+struct segue_trace_packed_source {
+    uint64_t size_bytes;
+    struct segue_trace_content content;
+};
+
+/** A constant buffer that is packed from other contents. */
+struct segue_trace_packed {
+    uint32_t index;
+    uint32_t buffer;
+    uint32_t source_count;
+    const struct segue_trace_packed_source *sources;
+    /** Without bindings. */
+    const struct segue_trace_dispatch *dispatch;
+    uint32_t layout_id;
+    uint32_t layout_version;
+    /** NULL: none. */
+    const struct segue_trace_dispatch *probe;
+    const uint64_t *probe_input_bytes;
+    uint64_t probe_output_bytes;
 };
 
 struct segue_trace_buffer_barrier {
@@ -239,6 +263,9 @@ struct segue_trace {
     struct segue_trace_executable *executables;
     uint32_t executable_count;
     struct segue_names executable_names;
+
+    struct segue_trace_packed *packings;
+    uint32_t packing_count;
 
     struct segue_trace_semaphore *semaphores;
     uint32_t semaphore_count;

@@ -120,6 +120,7 @@ static bool allocate_tables(segue_trace_session *session)
         session->buffers = session->params.share_buffers->buffers;
         session->written = session->params.share_buffers->written;
         session->executables = session->params.share_buffers->executables;
+        session->packings = session->params.share_buffers->packings;
     }
     return session->events != NULL && session->command_buffers != NULL && session->spent != NULL &&
            session->semaphores != NULL && session->queues != NULL && session->buffers != NULL &&
@@ -178,6 +179,9 @@ segue_status segue_trace_session_create(segue_trace *trace, segue_device *device
         // Code first: a missing kernel shows before gigabytes have been filled.
         status = load_executables(session);
         if (status == SEGUE_OK) {
+            status = segue_session_create_packings(session);
+        }
+        if (status == SEGUE_OK) {
             status = segue_session_create_buffers(session);
         }
     }
@@ -205,6 +209,7 @@ static void destroy_owned(segue_trace_session *session)
     for (uint32_t i = 0; session->executables != NULL && i < trace->executable_count; i++) {
         segue_executable_destroy(session->executables[i]);
     }
+    segue_session_destroy_packings(session->packings);
     free(session->buffers);
     free(session->written);
     free(session->executables);
@@ -250,6 +255,7 @@ void segue_trace_session_get_counts(const segue_trace_session *session,
         .command_buffer_count = trace->command_buffer_count,
         .submission_count = trace->submission_count,
         .expectation_count = trace->expectation_count,
+        .packing_count = trace->packing_count,
     };
 }
 

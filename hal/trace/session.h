@@ -20,6 +20,8 @@ struct segue_trace_session {
     /** Per buffer: commands may write its memory. */
     bool *written;
     segue_executable **executables;
+    /** The trace's packings as the API describes them; owned with the buffers. */
+    struct segue_session_packings *packings;
     segue_event **events;
     segue_command_buffer **command_buffers;
     /** Per command buffer: a one-shot that has run and must be recorded again. */
@@ -44,6 +46,18 @@ segue_status segue_session_begin_profile(segue_trace_session *session, uint32_t 
 segue_status segue_session_stamp(segue_trace_session *session, uint32_t index, uint32_t command);
 /** Adds what the last run has measured. */
 segue_status segue_session_read_profiles(segue_trace_session *session);
+
+struct segue_session_packings;
+/** Describes the packings; executables are there. SEGUE_OUT_OF_HOST_MEMORY. */
+segue_status segue_session_create_packings(segue_trace_session *session);
+void segue_session_destroy_packings(struct segue_session_packings *packings);
+/** Packs a buffer's content on the device, and waits. */
+segue_status segue_session_pack(segue_trace_session *session,
+                                const struct segue_trace_packed *packed);
+/** Writes a content to all of a buffer. */
+segue_status segue_session_write_content(const segue_trace_session *session,
+                                         const struct segue_trace_content *content,
+                                         segue_buffer *target, uint64_t size_bytes);
 
 /** Creates buffers and views, and writes their contents. */
 segue_status segue_session_create_buffers(segue_trace_session *session);

@@ -23,32 +23,49 @@ static void add_done(void *context, uint64_t length_bytes)
                            progress->total_bytes);
 }
 
-static segue_status write_tensor(segue_trace_session *session, uint32_t index,
+static segue_status write_tensor(const segue_trace_session *session, uint32_t tensor,
+                                 segue_buffer *target, uint64_t size_bytes,
                                  struct fill_progress *progress)
 {
-    const struct segue_trace_buffer *model = &session->trace->buffers[index];
-    uint64_t piece_bytes =
-        model->size_bytes < SEGUE_PIECE_BYTES ? model->size_bytes : SEGUE_PIECE_BYTES;
+    uint64_t piece_bytes = size_bytes < SEGUE_PIECE_BYTES ? size_bytes : SEGUE_PIECE_BYTES;
     void *piece = malloc((size_t)piece_bytes);
     if (piece == NULL) {
         return segue_trace_fail_memory("buffer contents");
     }
     segue_status status = SEGUE_OK;
-    for (uint64_t offset = 0; status == SEGUE_OK && offset < model->size_bytes;) {
-        uint64_t length = model->size_bytes - offset;
+    for (uint64_t offset = 0; status == SEGUE_OK && offset < size_bytes;) {
+        uint64_t length = size_bytes - offset;
         length = length < piece_bytes ? length : piece_bytes;
-        status = segue_trace_read_tensor(session->trace, model->content.tensor, offset, piece,
-                                         (size_t)length);
+        status = segue_trace_read_tensor(session->trace, tensor, offset, piece, (size_t)length);
         if (status == SEGUE_OK) {
-            status = segue_buffer_write(session->buffers[index], offset, piece, length);
+            status = segue_buffer_write(target, offset, piece, length);
         }
         offset += length;
-        if (status == SEGUE_OK) {
+        if (status == SEGUE_OK && progress != NULL) {
             add_done(progress, length);
         }
     }
     free(piece);
     return status;
+}
+
+/** Writes a content to all of a buffer. @param progress NULL: nobody counts. */
+static segue_status write_content(const segue_trace_session *session,
+                                  const struct segue_trace_content *content, segue_buffer *target,
+                                  uint64_t size_bytes, struct fill_progress *progress)
+{
+    if (content->tensor != SEGUE_TRACE_NONE) {
+        return write_tensor(session, content->tensor, target, size_bytes, progress);
+    }
+    return segue_buffer_generate(target, &content->generated, progress != NULL ? add_done : NULL,
+                                 progress);
+}
+
+segue_status segue_session_write_content(const segue_trace_session *session,
+                                         const struct segue_trace_content *content,
+                                         segue_buffer *target, uint64_t size_bytes)
+{
+    return write_content(session, content, target, size_bytes, NULL);
 }
 
 /** Memory without content is zero; views add theirs to what they are views of. */
@@ -60,13 +77,17 @@ static bool is_filled(const struct segue_trace_buffer *buffer, uint32_t index)
 static segue_status fill(segue_trace_session *session, uint32_t index,
                          struct fill_progress *progress)
 {
-    static const struct segue_content zero = {.kind = SEGUE_CONTENT_ZERO};
+    static const struct segue_trace_content zero = {.tensor = SEGUE_TRACE_NONE};
     const struct segue_trace_buffer *model = &session->trace->buffers[index];
-    if (model->has_content && model->content.tensor != SEGUE_TRACE_NONE) {
-        return write_tensor(session, index, progress);
+    if (model->packed != NULL) {
+        segue_status status = segue_session_pack(session, model->packed);
+        if (status == SEGUE_OK) {
+            add_done(progress, model->size_bytes);
+        }
+        return status;
     }
-    const struct segue_content *content = model->has_content ? &model->content.generated : &zero;
-    return segue_buffer_generate(session->buffers[index], content, add_done, progress);
+    return write_content(session, model->has_content ? &model->content : &zero,
+                         session->buffers[index], model->size_bytes, progress);
 }
 
 /** Whether views add to what the memory holds at first: then only the session knows all of it. */
@@ -86,7 +107,15 @@ static bool is_taken(const segue_trace_session *session, uint32_t index)
     const segue_trace *trace = session->trace;
     const struct segue_trace_buffer *model = &trace->buffers[index];
     if (session->params.fill == NULL || model->memory != SEGUE_MEMORY_CONSTANT ||
-        model->root != index || !model->has_content || has_filled_views(trace, index)) {
+        model->root != index) {
+        return false;
+    }
+    if (model->packed != NULL) {
+        struct segue_trace_constant packed;
+        segue_trace_session_packing(session, model->packed->index, &packed);
+        return session->params.fill(session->params.fill_context, &packed);
+    }
+    if (!model->has_content || has_filled_views(trace, index)) {
         return false;
     }
     struct segue_trace_constant constant = {

@@ -38,16 +38,15 @@ static segue_status read_version(const struct segue_json *root)
 static segue_status read_root(const struct segue_json *root, segue_trace *trace)
 {
     static const char *const keys[] = {
-        "segue_trace", "generator",    "tensors", "buffers",
-        "executables", "semaphores",   "events",  "command_buffers",
-        "submissions", "expectations", NULL,
+        "segue_trace", "generator", "tensors",         "buffers",     "executables",  "packings",
+        "semaphores",  "events",    "command_buffers", "submissions", "expectations", NULL,
     };
     static segue_status (*const parts[])(const struct segue_json *, segue_trace *) = {
-        segue_trace_read_tensors,     segue_trace_read_buffers,
-        segue_trace_read_executables, segue_trace_read_semaphores,
-        segue_trace_read_events,      segue_trace_read_command_buffers,
-        segue_trace_read_submissions, segue_trace_read_expectations,
-        segue_trace_check_order,
+        segue_trace_read_tensors,         segue_trace_read_buffers,
+        segue_trace_read_executables,     segue_trace_read_packings,
+        segue_trace_read_semaphores,      segue_trace_read_events,
+        segue_trace_read_command_buffers, segue_trace_read_submissions,
+        segue_trace_read_expectations,    segue_trace_check_order,
     };
     struct segue_json generator;
     const char *text = NULL;

@@ -27,6 +27,7 @@ segue_status segue_trace_read_document(const char *path, char **out_text, uint64
 segue_status segue_trace_read_tensors(const struct segue_json *root, segue_trace *trace);
 segue_status segue_trace_read_buffers(const struct segue_json *root, segue_trace *trace);
 segue_status segue_trace_read_executables(const struct segue_json *root, segue_trace *trace);
+segue_status segue_trace_read_packings(const struct segue_json *root, segue_trace *trace);
 segue_status segue_trace_read_semaphores(const struct segue_json *root, segue_trace *trace);
 segue_status segue_trace_read_events(const struct segue_json *root, segue_trace *trace);
 segue_status segue_trace_read_command_buffers(const struct segue_json *root, segue_trace *trace);
@@ -56,9 +57,10 @@ segue_status segue_trace_read_reference(const struct segue_json *at, const char 
 
 /** Who may be named by a range. */
 struct segue_trace_range_rules {
-    /** Slots below this may be named; 0: buffers only. */
-    uint32_t slot_count;
-    /** Bits of segue_buffer_usage that a buffer must have. */
+    /** Whose command it is: its slots may be named; NULL: buffers only. */
+    const struct segue_trace_command_buffer *command_buffer;
+    /** Bits of segue_buffer_usage that a buffer must have. What fills constants may write constant
+     * memory all the same. */
     uint32_t usage;
 };
 
@@ -67,6 +69,9 @@ struct segue_trace_range_rules {
 segue_status segue_trace_read_range(const struct segue_json *at, const segue_trace *trace,
                                     const struct segue_trace_range_rules *rules,
                                     struct segue_trace_range *out_range);
+/** A content for `size_bytes` bytes. */
+segue_status segue_trace_read_content(const struct segue_json *at, const segue_trace *trace,
+                                      uint64_t size_bytes, struct segue_trace_content *out_content);
 /** Checks a range against its buffer; SEGUE_WHOLE_SIZE becomes the rest. Slots are left alone. */
 segue_status segue_trace_resolve_range(const struct segue_json *at, const segue_trace *trace,
                                        struct segue_trace_range *range);
@@ -79,9 +84,19 @@ segue_status segue_trace_read_commands(const struct segue_json *at, segue_trace 
                                        struct segue_trace_command_buffer *command_buffer);
 /** Parts of a command: "dispatch" and "barrier". `at` is the command. */
 segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace *trace,
-                                       uint32_t slot_count, struct segue_trace_command *command);
+                                       const struct segue_trace_command_buffer *command_buffer,
+                                       struct segue_trace_command *command);
+/** Grid, block and dynamic shared memory of a launch. */
+segue_status segue_trace_read_launch(const struct segue_json *at,
+                                     const struct segue_entry_point *entry,
+                                     struct segue_trace_dispatch *dispatch);
+/** The bytes of its constants, of which `expected` are needed. */
+segue_status segue_trace_read_constants(const struct segue_json *at, segue_trace *trace,
+                                        const struct segue_entry_point *entry, uint32_t expected,
+                                        struct segue_trace_dispatch *dispatch);
 segue_status segue_trace_read_barrier(const struct segue_json *at, segue_trace *trace,
-                                      uint32_t slot_count, struct segue_trace_command *command);
+                                      const struct segue_trace_command_buffer *command_buffer,
+                                      struct segue_trace_command *command);
 
 /** An array of 3 integers in [minimum, limits[i]]. */
 segue_status segue_trace_read_dimensions(const struct segue_json *at, uint32_t minimum,

@@ -50,10 +50,11 @@ static segue_status read_memory_barriers(const struct segue_json *at, segue_trac
 }
 
 static segue_status read_buffer_barriers(const struct segue_json *at, segue_trace *trace,
-                                         uint32_t slot_count, struct segue_trace_barrier *barrier)
+                                         const struct segue_trace_command_buffer *command_buffer,
+                                         struct segue_trace_barrier *barrier)
 {
     static const char *const keys[] = {"source", "target", "range", NULL};
-    const struct segue_trace_range_rules rules = {.slot_count = slot_count};
+    const struct segue_trace_range_rules rules = {.command_buffer = command_buffer};
     struct segue_json child;
     struct segue_trace_buffer_barrier *items = NULL;
     segue_status status = segue_json_optional_array(at, "buffers", SEGUE_TRACE_MAX_BARRIER_ITEMS,
@@ -81,7 +82,8 @@ static segue_status read_buffer_barriers(const struct segue_json *at, segue_trac
 }
 
 segue_status segue_trace_read_barrier(const struct segue_json *at, segue_trace *trace,
-                                      uint32_t slot_count, struct segue_trace_command *command)
+                                      const struct segue_trace_command_buffer *command_buffer,
+                                      struct segue_trace_command *command)
 {
     static const char *const keys[] = {"op", "execution", "memory", "buffers", NULL};
     struct segue_trace_barrier *barrier = NULL;
@@ -99,5 +101,5 @@ segue_status segue_trace_read_barrier(const struct segue_json *at, segue_trace *
     barrier->flags = execution ? SEGUE_BARRIER_EXECUTION : 0;
     command->as.barrier = barrier;
     status = read_memory_barriers(at, trace, barrier);
-    return status == SEGUE_OK ? read_buffer_barriers(at, trace, slot_count, barrier) : status;
+    return status == SEGUE_OK ? read_buffer_barriers(at, trace, command_buffer, barrier) : status;
 }

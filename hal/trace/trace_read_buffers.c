@@ -30,8 +30,7 @@ static segue_status read_distribution(const struct segue_json *at, const char *a
 }
 
 static segue_status read_tensor_content(const struct segue_json *at, const segue_trace *trace,
-                                        const struct segue_trace_buffer *buffer,
-                                        struct segue_trace_content *content)
+                                        uint64_t wanted_bytes, struct segue_trace_content *content)
 {
     segue_status status =
         segue_trace_read_reference(at, "tensor", &trace->tensor_names, "tensor", &content->tensor);
@@ -39,9 +38,9 @@ static segue_status read_tensor_content(const struct segue_json *at, const segue
         return status;
     }
     uint64_t size_bytes = trace->tensors[content->tensor].tensor->size_bytes;
-    if (size_bytes != buffer->size_bytes) {
+    if (size_bytes != wanted_bytes) {
         return segue_json_fail(at, "the tensor has %" PRIu64 " bytes, the buffer %" PRIu64,
-                               size_bytes, buffer->size_bytes);
+                               size_bytes, wanted_bytes);
     }
     return SEGUE_OK;
 }
@@ -78,8 +77,8 @@ static segue_status read_generated(const struct segue_json *at, struct segue_con
     return status;
 }
 
-static segue_status read_content(const struct segue_json *at, const segue_trace *trace,
-                                 struct segue_trace_buffer *buffer)
+segue_status segue_trace_read_content(const struct segue_json *at, const segue_trace *trace,
+                                      uint64_t size_bytes, struct segue_trace_content *out_content)
 {
     static const char *const any_keys[] = {"kind",   "pattern", "dtype", "seed",   "mean",
                                            "stddev", "low",     "high",  "tensor", NULL};
@@ -97,7 +96,7 @@ static segue_status read_content(const struct segue_json *at, const segue_trace 
     if (status == SEGUE_OK && kind == SEGUE_CONTENT_NAME_TENSOR) {
         status = segue_json_object(at, tensor_keys);
         if (status == SEGUE_OK) {
-            status = read_tensor_content(at, trace, buffer, &content);
+            status = read_tensor_content(at, trace, size_bytes, &content);
         }
     } else if (status == SEGUE_OK) {
         content.generated.kind = (enum segue_content_kind)kind;
@@ -107,14 +106,13 @@ static segue_status read_content(const struct segue_json *at, const segue_trace 
             return segue_json_fail(at, "%s", problem);
         }
         size_t unit_bytes = segue_content_unit_bytes(&content.generated);
-        if (status == SEGUE_OK && buffer->size_bytes % unit_bytes != 0) {
+        if (status == SEGUE_OK && size_bytes % unit_bytes != 0) {
             return segue_json_fail(
                 at, "comes in elements of %zu bytes, and the buffer has %" PRIu64 " bytes",
-                unit_bytes, buffer->size_bytes);
+                unit_bytes, size_bytes);
         }
     }
-    buffer->has_content = true;
-    buffer->content = content;
+    *out_content = content;
     return status;
 }
 
@@ -204,7 +202,8 @@ static segue_status read_buffer(const struct segue_json *at, uint32_t index, seg
                                                             : read_memory(at, index, buffer);
     }
     if (status == SEGUE_OK && segue_json_optional(at, "content", &child)) {
-        status = read_content(&child, trace, buffer);
+        status = segue_trace_read_content(&child, trace, buffer->size_bytes, &buffer->content);
+        buffer->has_content = true;
     }
     return status;
 }

@@ -9,16 +9,18 @@
 #include <string.h>
 
 static segue_status read_member_range(const struct segue_json *at, const char *key,
-                                      const segue_trace *trace, uint32_t slot_count, uint32_t usage,
-                                      struct segue_trace_range *out_range)
+                                      const segue_trace *trace,
+                                      const struct segue_trace_command_buffer *command_buffer,
+                                      uint32_t usage, struct segue_trace_range *out_range)
 {
     struct segue_json child;
-    const struct segue_trace_range_rules rules = {.slot_count = slot_count, .usage = usage};
+    const struct segue_trace_range_rules rules = {.command_buffer = command_buffer, .usage = usage};
     segue_status status = segue_json_member(at, key, &child);
     return status == SEGUE_OK ? segue_trace_read_range(&child, trace, &rules, out_range) : status;
 }
 
-static segue_status read_fill(const struct segue_json *at, segue_trace *trace, uint32_t slot_count,
+static segue_status read_fill(const struct segue_json *at, segue_trace *trace,
+                              const struct segue_trace_command_buffer *command_buffer,
                               struct segue_trace_command *command)
 {
     static const char *const keys[] = {"op", "target", "pattern", "pattern_size", NULL};
@@ -27,7 +29,7 @@ static segue_status read_fill(const struct segue_json *at, segue_trace *trace, u
     struct segue_json child;
     segue_status status = segue_json_object(at, keys);
     if (status == SEGUE_OK) {
-        status = read_member_range(at, "target", trace, slot_count,
+        status = read_member_range(at, "target", trace, command_buffer,
                                    SEGUE_BUFFER_USAGE_TRANSFER_TARGET, &command->as.fill.target);
     }
     if (status == SEGUE_OK && segue_json_optional(at, "pattern_size", &child)) {
@@ -109,7 +111,8 @@ static segue_status set_length(const struct segue_json *at, const char *key,
 }
 
 static segue_status read_update(const struct segue_json *at, segue_trace *trace,
-                                uint32_t slot_count, struct segue_trace_command *command)
+                                const struct segue_trace_command_buffer *command_buffer,
+                                struct segue_trace_command *command)
 {
     static const char *const keys[] = {"op", "target", "hex", "tensor", NULL};
     uint64_t length = 0;
@@ -119,7 +122,7 @@ static segue_status read_update(const struct segue_json *at, segue_trace *trace,
         status = read_update_data(at, trace, &command->as.update.data, &length);
     }
     if (status == SEGUE_OK) {
-        status = read_member_range(at, "target", trace, slot_count,
+        status = read_member_range(at, "target", trace, command_buffer,
                                    SEGUE_BUFFER_USAGE_TRANSFER_TARGET, range);
     }
     if (status == SEGUE_OK && !has_length(at, "target")) {
@@ -156,7 +159,8 @@ static segue_status check_copy(const struct segue_json *at, const segue_trace *t
     return SEGUE_OK;
 }
 
-static segue_status read_copy(const struct segue_json *at, segue_trace *trace, uint32_t slot_count,
+static segue_status read_copy(const struct segue_json *at, segue_trace *trace,
+                              const struct segue_trace_command_buffer *command_buffer,
                               struct segue_trace_command *command)
 {
     static const char *const keys[] = {"op", "source", "target", NULL};
@@ -164,11 +168,11 @@ static segue_status read_copy(const struct segue_json *at, segue_trace *trace, u
     struct segue_trace_range *target = &command->as.copy.target;
     segue_status status = segue_json_object(at, keys);
     if (status == SEGUE_OK) {
-        status = read_member_range(at, "source", trace, slot_count,
+        status = read_member_range(at, "source", trace, command_buffer,
                                    SEGUE_BUFFER_USAGE_TRANSFER_SOURCE, source);
     }
     if (status == SEGUE_OK) {
-        status = read_member_range(at, "target", trace, slot_count,
+        status = read_member_range(at, "target", trace, command_buffer,
                                    SEGUE_BUFFER_USAGE_TRANSFER_TARGET, target);
     }
     if (status != SEGUE_OK) {
@@ -224,8 +228,8 @@ static segue_status read_group(const struct segue_json *at, segue_trace *trace, 
 }
 
 static segue_status read_command(const struct segue_json *at, segue_trace *trace,
-                                 uint32_t slot_count, uint32_t *depth,
-                                 struct segue_trace_command *command)
+                                 const struct segue_trace_command_buffer *command_buffer,
+                                 uint32_t *depth, struct segue_trace_command *command)
 {
     struct segue_json op;
     uint32_t kind = 0;
@@ -239,15 +243,15 @@ static segue_status read_command(const struct segue_json *at, segue_trace *trace
     command->kind = (enum segue_command_kind)kind;
     switch (command->kind) {
     case SEGUE_COMMAND_FILL:
-        return read_fill(at, trace, slot_count, command);
+        return read_fill(at, trace, command_buffer, command);
     case SEGUE_COMMAND_UPDATE:
-        return read_update(at, trace, slot_count, command);
+        return read_update(at, trace, command_buffer, command);
     case SEGUE_COMMAND_COPY:
-        return read_copy(at, trace, slot_count, command);
+        return read_copy(at, trace, command_buffer, command);
     case SEGUE_COMMAND_DISPATCH:
-        return segue_trace_read_dispatch(at, trace, slot_count, command);
+        return segue_trace_read_dispatch(at, trace, command_buffer, command);
     case SEGUE_COMMAND_BARRIER:
-        return segue_trace_read_barrier(at, trace, slot_count, command);
+        return segue_trace_read_barrier(at, trace, command_buffer, command);
     case SEGUE_COMMAND_SIGNAL_EVENT:
     case SEGUE_COMMAND_RESET_EVENT:
     case SEGUE_COMMAND_WAIT_EVENT:
@@ -363,7 +367,7 @@ segue_status segue_trace_read_commands(const struct segue_json *at, segue_trace 
     }
     for (uint32_t i = 0; status == SEGUE_OK && i < count; i++) {
         struct segue_json element = segue_json_element(&child, i);
-        status = read_command(&element, trace, command_buffer->slot_count, &depth, &commands[i]);
+        status = read_command(&element, trace, command_buffer, &depth, &commands[i]);
         if (status == SEGUE_OK) {
             status = check_alignment(&element, trace, &commands[i]);
         }

@@ -16,9 +16,9 @@ static bool is_zero(const uint32_t dimensions[3])
     return dimensions[0] == 0 && dimensions[1] == 0 && dimensions[2] == 0;
 }
 
-/** Grid, block, dynamic shared memory. */
-static segue_status read_launch(const struct segue_json *at, const struct segue_entry_point *entry,
-                                struct segue_trace_dispatch *dispatch)
+segue_status segue_trace_read_launch(const struct segue_json *at,
+                                     const struct segue_entry_point *entry,
+                                     struct segue_trace_dispatch *dispatch)
 {
     static const uint32_t grid_limits[3] = {INT32_MAX, 65535, 65535};
     static const uint32_t block_limits[3] = {1024, 1024, 64};
@@ -58,8 +58,9 @@ static segue_status read_launch(const struct segue_json *at, const struct segue_
 }
 
 static segue_status read_bindings(const struct segue_json *at, segue_trace *trace,
-                                  uint32_t slot_count, const struct segue_entry_point *entry,
-                                  uint32_t expected, struct segue_trace_dispatch *dispatch)
+                                  const struct segue_trace_command_buffer *command_buffer,
+                                  const struct segue_entry_point *entry, uint32_t expected,
+                                  struct segue_trace_dispatch *dispatch)
 {
     struct segue_json child;
     uint32_t count = 0;
@@ -79,7 +80,7 @@ static segue_status read_bindings(const struct segue_json *at, segue_trace *trac
             continue;
         }
         const struct segue_trace_range_rules rules = {
-            .slot_count = slot_count,
+            .command_buffer = command_buffer,
             .usage = segue_trace_dispatch_usage(entry->parameters[i].access),
         };
         struct segue_json element = segue_json_element(&child, next);
@@ -91,9 +92,9 @@ static segue_status read_bindings(const struct segue_json *at, segue_trace *trac
     return status;
 }
 
-static segue_status read_constants(const struct segue_json *at, segue_trace *trace,
-                                   const struct segue_entry_point *entry, uint32_t expected,
-                                   struct segue_trace_dispatch *dispatch)
+segue_status segue_trace_read_constants(const struct segue_json *at, segue_trace *trace,
+                                        const struct segue_entry_point *entry, uint32_t expected,
+                                        struct segue_trace_dispatch *dispatch)
 {
     struct segue_json child = *at;
     const char *digits = "";
@@ -172,7 +173,8 @@ static segue_status read_pointers(const struct segue_json *at, segue_trace *trac
 }
 
 segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace *trace,
-                                       uint32_t slot_count, struct segue_trace_command *command)
+                                       const struct segue_trace_command_buffer *command_buffer,
+                                       struct segue_trace_command *command)
 {
     static const char *const keys[] = {"op",       "executable",     "entry",    "grid",
                                        "block",    "dynamic_shared", "bindings", "constants",
@@ -197,13 +199,14 @@ segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace 
     }
     uint32_t index = dispatch->entry_point;
     const struct segue_entry_point *entry = &executable->params.entry_points[index];
-    status = read_launch(at, entry, dispatch);
+    status = segue_trace_read_launch(at, entry, dispatch);
     if (status == SEGUE_OK) {
-        status = read_bindings(at, trace, slot_count, entry, executable->binding_counts[index],
+        status = read_bindings(at, trace, command_buffer, entry, executable->binding_counts[index],
                                dispatch);
     }
     if (status == SEGUE_OK) {
-        status = read_constants(at, trace, entry, executable->constants_bytes[index], dispatch);
+        status = segue_trace_read_constants(at, trace, entry, executable->constants_bytes[index],
+                                            dispatch);
     }
     if (status == SEGUE_OK) {
         status = read_pointers(at, trace, entry, dispatch);

@@ -123,6 +123,16 @@ segue_status segue_trace_resolve_range(const struct segue_json *at, const segue_
     return SEGUE_OK;
 }
 
+/** The usage that the buffer must allow: as in a recording, what fills constants may write them. */
+static uint32_t usage_needed(const struct segue_trace_buffer *buffer,
+                             const struct segue_trace_range_rules *rules)
+{
+    const uint32_t writes = SEGUE_BUFFER_USAGE_TRANSFER_TARGET | SEGUE_BUFFER_USAGE_DISPATCH_WRITE;
+    bool fills = rules->command_buffer != NULL && buffer->memory == SEGUE_MEMORY_CONSTANT &&
+                 (rules->command_buffer->flags & SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS) != 0;
+    return fills ? rules->usage & ~writes : rules->usage;
+}
+
 segue_status segue_trace_read_range(const struct segue_json *at, const segue_trace *trace,
                                     const struct segue_trace_range_rules *rules,
                                     struct segue_trace_range *out_range)
@@ -134,14 +144,15 @@ segue_status segue_trace_read_range(const struct segue_json *at, const segue_tra
     if (status != SEGUE_OK) {
         return status;
     }
+    const uint32_t slot_count =
+        rules->command_buffer != NULL ? rules->command_buffer->slot_count : 0;
     bool has_slot = segue_json_optional(at, "slot", &child);
-    if (has_slot && (rules->slot_count == 0 || segue_json_optional(at, "buffer", &child))) {
-        return segue_json_fail(at, rules->slot_count == 0
-                                       ? "no slot may be named here"
-                                       : "either \"buffer\" or \"slot\", not both");
+    if (has_slot && (slot_count == 0 || segue_json_optional(at, "buffer", &child))) {
+        return segue_json_fail(at, slot_count == 0 ? "no slot may be named here"
+                                                   : "either \"buffer\" or \"slot\", not both");
     }
     if (has_slot) {
-        status = segue_json_optional_u32(at, "slot", 0, rules->slot_count - 1, &range.slot);
+        status = segue_json_optional_u32(at, "slot", 0, slot_count - 1, &range.slot);
     } else {
         status =
             segue_trace_read_reference(at, "buffer", &trace->buffer_names, "buffer", &range.buffer);
@@ -155,7 +166,8 @@ segue_status segue_trace_read_range(const struct segue_json *at, const segue_tra
     if (status == SEGUE_OK && !has_slot) {
         status = segue_trace_resolve_range(at, trace, &range);
         if (status == SEGUE_OK) {
-            status = segue_trace_check_usage(at, &trace->buffers[range.buffer], rules->usage);
+            status = segue_trace_check_usage(at, &trace->buffers[range.buffer],
+                                             usage_needed(&trace->buffers[range.buffer], rules));
         }
     }
     if (status == SEGUE_OK) {

@@ -121,13 +121,14 @@ segue_status segue_trace_writer_create(segue_device *device, const char *path,
     writer->command_buffers = json_array();
     writer->submissions = json_array();
     writer->expectations = json_array();
+    writer->packings = json_array();
     bool created = create_objects(&writer->executables);
     created = create_objects(&writer->semaphores) && created;
     created = create_objects(&writer->events) && created;
     if (!created || writer->path == NULL || writer->stem == NULL || writer->used_names == NULL ||
         writer->semaphore_values == NULL || writer->event_states == NULL ||
         writer->command_buffer_latest == NULL || writer->command_buffers == NULL ||
-        writer->submissions == NULL || writer->expectations == NULL) {
+        writer->submissions == NULL || writer->expectations == NULL || writer->packings == NULL) {
         segue_trace_writer_destroy(writer);
         return segue_trace_fail_memory("a trace writer");
     }
@@ -156,6 +157,7 @@ void segue_trace_writer_destroy(segue_trace_writer *writer)
     json_decref(writer->command_buffers);
     json_decref(writer->submissions);
     json_decref(writer->expectations);
+    json_decref(writer->packings);
     free(writer->code_files);
     free(writer->path);
     free(writer->stem);

@@ -85,6 +85,7 @@ struct segue_trace_writer {
     json_t *command_buffers;
     json_t *submissions;
     json_t *expectations;
+    json_t *packings;
 
     struct segue_safetensors_writer tensors;
     bool has_tensors;
@@ -115,8 +116,8 @@ char *segue_writer_make_label(const char *label);
  *  writer. */
 segue_status segue_writer_name_buffer(segue_trace_writer *writer, segue_buffer *buffer,
                                       const char **out_name);
-/** The same, with content that is given instead of read; SEGUE_INVALID_STATE if the buffer is not
- *  new. */
+/** The same, with content that is given instead of read (NULL: none); SEGUE_INVALID_STATE if the
+ *  buffer is not new. */
 segue_status segue_writer_add_buffer(segue_trace_writer *writer, segue_buffer *buffer,
                                      const struct segue_content *content);
 /** The "buffers" array. */

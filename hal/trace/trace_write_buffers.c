@@ -202,7 +202,8 @@ segue_status segue_writer_add_buffer(segue_trace_writer *writer, segue_buffer *b
     }
     struct segue_written_buffer entry;
     struct segue_written_piece piece = {.length_bytes = info.size_bytes};
-    segue_status status = segue_writer_describe_content(content, &piece.content);
+    segue_status status =
+        content != NULL ? segue_writer_describe_content(content, &piece.content) : SEGUE_OK;
     if (status != SEGUE_OK) {
         return status;
     }

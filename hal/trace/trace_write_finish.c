@@ -42,6 +42,9 @@ static segue_status build_root(segue_trace_writer *writer, const char *tensors_p
         status = set_list(root, "executables", writer->executables.items);
     }
     if (status == SEGUE_OK) {
+        status = set_list(root, "packings", writer->packings);
+    }
+    if (status == SEGUE_OK) {
         status = set_list(root, "semaphores", writer->semaphores.items);
     }
     if (status == SEGUE_OK) {

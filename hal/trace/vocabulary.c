@@ -14,8 +14,9 @@ const char *const segue_entry_flag_names[] = {"cooperative", "opaque", "grid_dep
 
 const char *const segue_mode_names[] = {"auto", "graph", "stream"};
 
-const char *const segue_command_buffer_flag_names[] = {"one_shot", "unretained", "barrier_order",
-                                                       "slots_distinct", "fills_constants"};
+const char *const segue_command_buffer_flag_names[] = {"one_shot",        "unretained",
+                                                       "barrier_order",   "slots_distinct",
+                                                       "fills_constants", "lower_aliases"};
 
 const char *const segue_access_mask_names[] = {"transfer_read", "transfer_write", "dispatch_read",
                                                "dispatch_write"};

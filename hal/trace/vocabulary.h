@@ -21,7 +21,7 @@ extern const char *const segue_access_names[SEGUE_ACCESS_NAME_COUNT];
 extern const char *const segue_entry_flag_names[SEGUE_ENTRY_FLAG_NAME_COUNT];
 #define SEGUE_MODE_NAME_COUNT 3
 extern const char *const segue_mode_names[SEGUE_MODE_NAME_COUNT];
-#define SEGUE_COMMAND_BUFFER_FLAG_NAME_COUNT 5
+#define SEGUE_COMMAND_BUFFER_FLAG_NAME_COUNT 6
 extern const char *const segue_command_buffer_flag_names[SEGUE_COMMAND_BUFFER_FLAG_NAME_COUNT];
 #define SEGUE_ACCESS_MASK_NAME_COUNT 4
 extern const char *const segue_access_mask_names[SEGUE_ACCESS_MASK_NAME_COUNT];

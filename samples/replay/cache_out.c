@@ -21,9 +21,10 @@ void segue_replay_print_cache(const struct segue_cache_stats *stats)
     char host[16], device[16], saved[16];
     printf("graph cache: %" PRIu64 " hits (%" PRIu64 " recognised, %" PRIu64 " unchanged), %" PRIu64
            " misses, %" PRIu64 " copies, %" PRIu64 " evictions; %" PRIu64 " nodes written, %" PRIu64
-           " whole updates\n",
+           " whole updates; %" PRIu64 " rebinds (%" PRIu64 " nodes)\n",
            stats->hits, stats->recognised, stats->unchanged, stats->misses, stats->copies,
-           stats->evictions, stats->nodes_written, stats->whole_updates);
+           stats->evictions, stats->nodes_written, stats->whole_updates, stats->rebinds,
+           stats->rebound_nodes);
     printf("             %" PRIu32 " graphs (%" PRIu32
            " idle), %s of host and %s of device memory; "
            "%s saved\n",
@@ -55,8 +56,9 @@ json_t *segue_replay_json_cache(const struct segue_cache_stats *stats)
         return NULL;
     }
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "hits",
-        (json_int_t)stats->hits, "recognised", (json_int_t)stats->recognised, "unchanged",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I}",
+        "rebinds", (json_int_t)stats->rebinds, "rebound_nodes", (json_int_t)stats->rebound_nodes,
+        "hits", (json_int_t)stats->hits, "recognised", (json_int_t)stats->recognised, "unchanged",
         (json_int_t)stats->unchanged, "misses", (json_int_t)stats->misses, "copies",
         (json_int_t)stats->copies, "nodes_written", (json_int_t)stats->nodes_written,
         "whole_updates", (json_int_t)stats->whole_updates, "evictions",

@@ -3,6 +3,8 @@
 #include "replay.h"
 #include "report.h"
 
+#include <inttypes.h>
+#include <segue/executable.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,8 +74,39 @@ static int make_graphs(struct segue_replay *replay, uint32_t first, uint32_t end
     return SEGUE_REPLAY_GOOD;
 }
 
+/** How constants come to hold what they do, a line each. */
+static void describe_packings(const struct segue_replay *replay, FILE *text)
+{
+    for (uint32_t i = 0; i < replay->counts.packing_count; ++i) {
+        struct segue_trace_constant constant;
+        segue_trace_session_packing(replay->session, i, &constant);
+        const struct segue_trace_packing *packing = constant.packing;
+        struct segue_executable_params executable;
+        segue_executable_get_params(packing->dispatch.executable, &executable);
+        uint64_t source_bytes = 0;
+        for (uint32_t k = 0; k < packing->source_count; ++k)
+            source_bytes += packing->sources[k].size_bytes;
+        char name[256], label[256], entry[256];
+        segue_replay_copy_clean(name, sizeof(name), constant.name);
+        segue_replay_copy_clean(label, sizeof(label), executable.label ? executable.label : "");
+        segue_replay_copy_clean(entry, sizeof(entry),
+                                executable.entry_points[packing->dispatch.entry_point].name);
+        fprintf(text,
+                "%s: packed by %s %s grid %" PRIu32 "x%" PRIu32 "x%" PRIu32 ", layout 0x%" PRIx32
+                " version %" PRIu32 ", %" PRIu64 " bytes from %" PRIu32 " sources of %" PRIu64 "\n",
+                name, label, entry, packing->dispatch.grid[0], packing->dispatch.grid[1],
+                packing->dispatch.grid[2], packing->layout_id, packing->layout_version,
+                constant.size_bytes, packing->source_count, source_bytes);
+    }
+    if (replay->counts.packing_count > 0)
+        fputc('\n', text);
+}
+
 static int describe(struct segue_replay *replay, uint32_t first, uint32_t end, FILE *text)
 {
+    const struct segue_replay_options *options = replay->options;
+    if (options->stage == SEGUE_DUMP_SEGMENTS && options->format == SEGUE_DUMP_TEXT)
+        describe_packings(replay, text);
     for (uint32_t i = first; i < end; ++i) {
         const char *name;
         char *part;

@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <segue/kernels.h>
+#include <segue/quant.h>
 #include <segue/soft.h>
 #include <string.h>
 
@@ -62,6 +63,8 @@ int segue_replay_device_open(const struct segue_replay_options *options,
 
     int result = SEGUE_REPLAY_GOOD;
     status = segue_kernels_register(device.handle);
+    if (status == SEGUE_OK)
+        status = segue_quant_register(device.handle);
     if (status != SEGUE_OK)
         result = segue_replay_fail(status, SEGUE_REPLAY_PHASE_OUTPUT, "reference kernels");
     for (uint32_t i = 0; i < options->kernel_plugin_count && result == SEGUE_REPLAY_GOOD; ++i)

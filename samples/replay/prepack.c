@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <segue/segue.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void print_warning(void *context, enum segue_log_level level, const char *message)
 {
@@ -61,35 +62,96 @@ static struct segue_content *keep_content(struct segue_replay_prepack *prepack,
     return copy;
 }
 
+/** Where bytes come from: what makes them, or a range of a file. False when out of memory. */
+static bool fill_source(struct segue_replay_prepack *prepack,
+                        const struct segue_trace_packing_source *from,
+                        struct segue_prepack_source *source)
+{
+    *source = (struct segue_prepack_source){
+        .fd = from->fd,
+        .file = from->file,
+        .offset_bytes = from->offset_bytes,
+        .size_bytes = from->size_bytes,
+    };
+    if (!from->is_generated)
+        return true;
+    struct segue_content *content = keep_content(prepack, &from->content);
+    source->kind = SEGUE_PREPACK_GENERATOR;
+    source->generate = generate;
+    source->generate_context = content;
+    source->identity = content;
+    source->identity_bytes = sizeof(*content);
+    return content != NULL;
+}
+
+static struct segue_prepack_launch launch_of(const struct segue_dispatch *dispatch)
+{
+    struct segue_prepack_launch launch = {
+        .dynamic_shared_bytes = dispatch->dynamic_shared_bytes,
+        .constants = dispatch->constants,
+        .constants_size_bytes = dispatch->constants_size_bytes,
+    };
+    memcpy(launch.grid, dispatch->grid, sizeof(launch.grid));
+    memcpy(launch.block, dispatch->block, sizeof(launch.block));
+    return launch;
+}
+
+/** The trace's packing as the plan's; without a probe in the trace the packing itself is one. */
+static void fill_packing(const struct segue_trace_constant *constant,
+                         struct segue_prepack_packing *packing, struct segue_prepack_probe *probe)
+{
+    const struct segue_trace_packing *from = constant->packing;
+    const bool has_probe = from->probe_input_bytes != NULL;
+    *packing = (struct segue_prepack_packing){
+        .executable = from->dispatch.executable,
+        .entry_point = from->dispatch.entry_point,
+        .launch = launch_of(&from->dispatch),
+        .layout_id = from->layout_id,
+        .layout_version = from->layout_version,
+        .probe = probe,
+    };
+    *probe = (struct segue_prepack_probe){
+        .launch = has_probe ? launch_of(&from->probe) : packing->launch,
+        .output_bytes = has_probe ? from->probe_output_bytes : constant->size_bytes,
+    };
+    for (uint32_t i = 0; i < from->source_count; ++i)
+        probe->input_bytes[i] =
+            has_probe ? from->probe_input_bytes[i] : from->sources[i].size_bytes;
+}
+
 bool segue_replay_prepack_add(void *context, const struct segue_trace_constant *constant)
 {
     struct segue_replay_prepack *prepack = context;
     if (prepack->status != SEGUE_OK)
         return true;
-    struct segue_prepack_source source = {
+    const struct segue_trace_packing_source plain = {
+        .size_bytes = constant->size_bytes,
+        .is_generated = constant->is_generated,
+        .content = constant->content,
         .fd = constant->fd,
         .file = constant->file,
         .offset_bytes = constant->offset_bytes,
-        .size_bytes = constant->size_bytes,
     };
-    if (constant->is_generated) {
-        struct segue_content *content = keep_content(prepack, &constant->content);
-        if (!content) {
-            // The session fills it in the old way.
-            return false;
-        }
-        source.kind = SEGUE_PREPACK_GENERATOR;
-        source.generate = generate;
-        source.generate_context = content;
-        source.identity = content;
-        source.identity_bytes = sizeof(*content);
-    }
-    const struct segue_prepack_constant added = {
+    const bool packs = constant->packing != NULL;
+    const struct segue_trace_packing_source *from = packs ? constant->packing->sources : &plain;
+    struct segue_prepack_source sources[SEGUE_PREPACK_MAX_SOURCES];
+    struct segue_prepack_packing packing;
+    struct segue_prepack_probe probe;
+    struct segue_prepack_constant added = {
         .name = constant->name,
-        .sources = &source,
-        .source_count = 1,
+        .sources = sources,
+        .source_count = packs ? constant->packing->source_count : 1,
+        .packing = packs ? &packing : NULL,
+        .packed_bytes = constant->size_bytes,
         .destination = constant->buffer,
     };
+    for (uint32_t i = 0; i < added.source_count; ++i) {
+        // Without memory for it the session fills it in the old way.
+        if (!fill_source(prepack, &from[i], &sources[i]))
+            return false;
+    }
+    if (packs)
+        fill_packing(constant, &packing, &probe);
     prepack->status = segue_prepack_plan_add(prepack->plan, &added, NULL);
     return true;
 }
@@ -133,19 +195,44 @@ void segue_replay_prepack_print(const struct segue_replay_prepack *prepack, FILE
             stats.increment_count);
 }
 
+/** Why constants were not in the cache: a count for each reason. NULL when out of memory. */
+static json_t *describe_misses(const struct segue_replay_prepack *prepack)
+{
+    struct segue_packed_cache_stats stats;
+    segue_packed_cache_get_stats(prepack->cache, &stats);
+    json_t *misses = json_object();
+    for (int i = 0; misses && i < SEGUE_PACKED_MISS_COUNT; ++i) {
+        const char *name = segue_packed_miss_name((enum segue_packed_miss)i);
+        if (json_object_set_new(misses, name, json_integer((json_int_t)stats.misses[i])) != 0) {
+            json_decref(misses);
+            misses = NULL;
+        }
+    }
+    return misses;
+}
+
 json_t *segue_replay_prepack_json(const struct segue_replay_prepack *prepack)
 {
     if (!prepack->plan)
         return NULL;
     struct segue_prepack_stats stats;
     segue_prepack_plan_get_stats(prepack->plan, &stats);
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}", "constants",
-        (json_int_t)stats.constant_count, "hits", (json_int_t)stats.hit_count, "packed",
-        (json_int_t)stats.packed_count, "shared", (json_int_t)stats.shared_count, "corrupt",
-        (json_int_t)stats.corrupt_count, "uploaded_bytes", (json_int_t)stats.uploaded_bytes,
-        "increments", (json_int_t)stats.increment_count, "first_submit_ns",
-        (json_int_t)stats.first_submit_ns, "key_ns", (json_int_t)stats.key_ns, "load_ns",
-        (json_int_t)stats.load_ns, "store_ns", (json_int_t)stats.store_ns, "peak_staging_bytes",
-        (json_int_t)stats.peak_staging_bytes, "private", stats.packed_privately);
+    json_t *json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
+        "constants", (json_int_t)stats.constant_count, "hits", (json_int_t)stats.hit_count,
+        "packed", (json_int_t)stats.packed_count, "shared", (json_int_t)stats.shared_count,
+        "corrupt", (json_int_t)stats.corrupt_count, "uploaded_bytes",
+        (json_int_t)stats.uploaded_bytes, "increments", (json_int_t)stats.increment_count,
+        "first_submit_ns", (json_int_t)stats.first_submit_ns, "key_ns", (json_int_t)stats.key_ns,
+        "load_ns", (json_int_t)stats.load_ns, "store_ns", (json_int_t)stats.store_ns,
+        "peak_staging_bytes", (json_int_t)stats.peak_staging_bytes, "source_read_bytes",
+        (json_int_t)stats.source_read_bytes, "cache_read_bytes", (json_int_t)stats.cache_read_bytes,
+        "stored_bytes", (json_int_t)stats.stored_bytes, "private", stats.packed_privately);
+    json_t *misses = describe_misses(prepack);
+    if (!json || !misses || json_object_set(json, "misses", misses) != 0) {
+        json_decref(json);
+        json = NULL;
+    }
+    json_decref(misses);
+    return json;
 }

@@ -16,7 +16,7 @@
 struct segue_replay_prepack {
     segue_packed_cache *cache;
     segue_prepack_plan *plan;
-    /** Contents that generators read; as many as constants at most. */
+    /** Contents that generators read. */
     struct segue_content **contents;
     uint32_t content_count;
     /** The first failure of segue_replay_prepack_add. */

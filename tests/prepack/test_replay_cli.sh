@@ -19,11 +19,12 @@ fail() {
 # Sources changed a moment ago are not noted by the first load, but by a later one.
 sleep 2.2
 
-# run CODE OUTPUTS: replays with the cache.
+trace=$scratch/step.json
+# run CODE OUTPUTS: replays $trace with the cache.
 run() {
     local code=0
     "$SEGUE_REPLAY" run -d soft:// --prepack-cache "$scratch/cache" --json -o "$scratch/$2" \
-        "$scratch/step.json" >"$scratch/out" 2>"$scratch/err" || code=$?
+        "$trace" >"$scratch/out" 2>"$scratch/err" || code=$?
     [ "$code" -eq "$1" ] || fail "exit code $code, not $1"
 }
 # has NAME VALUE: of the prepack object.
@@ -55,6 +56,36 @@ has hits 20
 for outputs in first second third fourth; do
     cmp -s "$scratch/without" "$scratch/$outputs" || fail "the $outputs run's results differ"
 done
+
+# Weights that the trace has packed: packed once, whoever packs them; the same step as without.
+"$SEGUE_LLAMA" --out "$scratch/packed.json" --layers 1 --context 16 --packed --expect \
+    >"$scratch/out" || fail 'a packed step'
+rm -r "$scratch/cache"
+trace=$scratch/packed.json
+grep -q '"entry": "segue_quant_pack"' "$trace" || fail 'no packing in the trace'
+run 0 packed_first
+has constants 13
+has packed 13
+run 0 packed_second
+has hits 13
+has packed 0
+"$SEGUE_REPLAY" run -d soft:// -o "$scratch/packed_without" "$trace" >"$scratch/out" 2>"$scratch/err" ||
+    fail 'the run without a cache'
+for outputs in packed_first packed_second; do
+    cmp -s "$scratch/packed_without" "$scratch/$outputs" || fail "the $outputs run's results differ"
+done
+# Another packing of the same bytes is none of these: its layout has another version.
+sed 's/"layout_version": 1/"layout_version": 2/' "$trace" >"$scratch/other.json"
+trace=$scratch/other.json
+run 0 packed_other
+has hits 6
+has packed 7
+has layout 7
+has absent 0
+"$SEGUE_REPLAY" dump -d soft:// --stage segments "$trace" >"$scratch/out" || fail 'dump'
+grep -q '^layer0.down: packed by quant_pack segue_quant_pack .* from 2 sources' "$scratch/out" ||
+    fail 'a packing is not dumped'
+
 # A folder that cannot be used is an error, not a run without it.
 mkdir -m 0777 "$scratch/open"
 chmod 0777 "$scratch/open"

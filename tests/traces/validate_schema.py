@@ -22,6 +22,7 @@ BEYOND_THE_SCHEMA = (
     "copies", "no whole number", "has dtype", "open at the end", "no group is open",
     "slot may be named here", "control characters", "not allowed in a trace", "the product is",
     "the source has", "more than 1024", "may be inline", "may not be written", "is not in",
+    "no constant memory", "has a content, too", "a packing already", "bindings that it reads", "is opaque", "sizes; the packing",
 )
 
 

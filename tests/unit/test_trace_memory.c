@@ -2,14 +2,17 @@
 // Running out of host memory anywhere in reading, replaying, dumping and writing: a status, no
 // harm, and (in builds with sanitizers) no leak. Allocations of the libraries are wrapped by the
 // linker; jansson's by its own hook.
+#include "gguf.h"
 #include "test.h"
 
+#include <segue/tensor_file.h>
 #include <segue/trace.h>
 
 #include <dirent.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #ifndef SEGUE_TRACES
@@ -148,6 +151,83 @@ static segue_status use_profile(struct segue_test *test)
     return status;
 }
 
+/** Tensors of both kinds of files. */
+static segue_status use_tensor_files(struct segue_test *test)
+{
+    (void)test;
+    struct segue_test_gguf gguf = {0};
+    segue_test_gguf_begin(&gguf, 3, 2, 0);
+    segue_test_gguf_tensor(&gguf, "a", 2, 8, 0, 0);
+    segue_test_gguf_tensor(&gguf, "x", 1, 8, 0, 64);
+    segue_test_gguf_align(&gguf, 32);
+    gguf.size_bytes += 96;
+    const int memory = memfd_create("tensors", MFD_CLOEXEC);
+    assert_int_equal(write(memory, gguf.bytes, gguf.size_bytes), gguf.size_bytes);
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+    const char *const paths[] = {SEGUE_TRACES "/good/everything.safetensors", path};
+    segue_status status = SEGUE_OK;
+    for (size_t i = 0; status == SEGUE_OK && i < 2; i++) {
+        segue_tensor_file *file = NULL;
+        struct segue_tensor_info info;
+        status = segue_tensor_file_open(paths[i], &file);
+        if (status == SEGUE_OK)
+            status = segue_tensor_file_find(file, "x", &info);
+        segue_tensor_file_close(file);
+    }
+    (void)close(memory);
+    return status;
+}
+
+/** A trace with a packed constant, written, read and packed. */
+static segue_status use_packing(struct segue_test *test)
+{
+    static const uint32_t words = 16;
+    static const uint32_t data[16] = {1, 2, 3};
+    static const uint64_t probe_bytes[2] = {64, 64};
+    const struct segue_buffer_params params = {
+        .size_bytes = 64, .memory = SEGUE_MEMORY_CONSTANT, .label = "packed"};
+    const struct segue_trace_packing_source sources[] = {
+        {.size_bytes = 64, .is_generated = true, .content = {.kind = SEGUE_CONTENT_NIBBLES}},
+        {.size_bytes = 64, .data = data},
+    };
+    struct segue_trace_packing packing = {
+        .sources = sources,
+        .source_count = 2,
+        .dispatch = {.executable = test->kernels,
+                     .entry_point = SEGUE_TEST_ADD,
+                     .grid = {1, 1, 1},
+                     .constants = &words,
+                     .constants_size_bytes = sizeof(words)},
+        .layout_id = 1,
+        .probe_input_bytes = probe_bytes,
+        .probe_output_bytes = 64,
+    };
+    packing.probe = packing.dispatch;
+    char path[64];
+    (void)snprintf(path, sizeof(path), "%s/p.json", folder);
+    segue_buffer *packed = NULL;
+    segue_trace_writer *writer = NULL;
+    segue_trace *trace = NULL;
+    segue_trace_session *session = NULL;
+    segue_status status = segue_buffer_create(test->device, &params, &packed);
+    if (status == SEGUE_OK)
+        status = segue_trace_writer_create(test->device, path, &writer);
+    if (status == SEGUE_OK)
+        status = segue_trace_writer_set_packing(writer, packed, &packing);
+    if (status == SEGUE_OK)
+        status = segue_trace_writer_finish(writer);
+    segue_trace_writer_destroy(writer);
+    if (status == SEGUE_OK)
+        status = segue_trace_load(path, &trace);
+    if (status == SEGUE_OK)
+        status = segue_trace_session_create(trace, test->device, NULL, &session);
+    segue_trace_session_destroy(session);
+    segue_trace_destroy(trace);
+    segue_buffer_destroy(packed);
+    return status;
+}
+
 /** Lets one allocation after the other fail, until none does. */
 static void survive(struct segue_test *test, segue_status (*use)(struct segue_test *test),
                     int file_count)
@@ -184,10 +264,27 @@ static void survives_every_shortage_of_profiles(void **state)
     assert_true(failure_count > 100);
 }
 
+static void survives_every_shortage_of_tensor_files(void **state)
+{
+    failure_count = 0;
+    survive(*state, use_tensor_files, 2);
+    assert_true(failure_count > 5);
+}
+
+static void survives_every_shortage_of_packings(void **state)
+{
+    failure_count = 0;
+    CHECK_OK(use_packing(*state));
+    survive(*state, use_packing, count_files());
+    assert_true(failure_count > 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {segue_test_case(survives_every_shortage),
-                                       segue_test_case(survives_every_shortage_of_profiles)};
+                                       segue_test_case(survives_every_shortage_of_profiles),
+                                       segue_test_case(survives_every_shortage_of_tensor_files),
+                                       segue_test_case(survives_every_shortage_of_packings)};
     int prepared = segue_test_prepare();
     if (prepared != 0 || mkdtemp(folder) == NULL)
         return prepared != 0 ? prepared : 1;

@@ -48,7 +48,7 @@ static void reads_every_part(void **state)
     (void)state;
     segue_trace *trace = NULL;
     CHECK_OK(segue_trace_load(SEGUE_TRACES "/good/everything.json", &trace));
-    assert_int_equal(trace->buffer_count, 8);
+    assert_int_equal(trace->buffer_count, 9);
     const struct segue_trace_buffer *buffer = &trace->buffers[3];
     assert_string_equal(buffer->name, "y top");
     assert_int_equal(buffer->root, 1);
@@ -75,6 +75,20 @@ static void reads_every_part(void **state)
     assert_int_equal(executable->entry_points[0].block_size[0], 256);
     assert_int_equal(trace->executables[0].constants_bytes[0], 16);
     assert_int_equal(trace->executables[0].binding_counts[1], 2);
+
+    const struct segue_trace_packed *packed = trace->buffers[8].packed;
+    assert_ptr_equal(packed, &trace->packings[0]);
+    assert_int_equal(packed->source_count, 1);
+    assert_int_equal(packed->sources[0].size_bytes, 256);
+    assert_int_not_equal(packed->sources[0].content.tensor, SEGUE_TRACE_NONE);
+    assert_int_equal(packed->dispatch->entry_point, 1);
+    assert_int_equal(packed->dispatch->block[0], 64);
+    assert_int_equal(packed->layout_id, 7);
+    assert_int_equal(packed->layout_version, 2);
+    assert_int_equal(packed->probe->block[0], 32);
+    assert_int_equal(packed->probe_input_bytes[0], 29);
+    assert_int_equal(packed->probe_output_bytes, 29);
+    assert_null(trace->buffers[5].packed);
 
     const struct segue_trace_command *commands = trace->command_buffers[0].commands;
     assert_int_equal(trace->command_buffers[0].command_count, 16);

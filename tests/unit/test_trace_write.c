@@ -252,6 +252,36 @@ static void writes_one_command_buffer(void **state)
         segue_buffer_destroy(buffers[i]);
 }
 
+/** Constant memory may be written by it, in the trace as in the recording. */
+static void writes_what_fills_constants(void **state)
+{
+    struct world *world = *state;
+    struct segue_test *test = world->test;
+    segue_buffer *constant = make_buffer(world, 4096, SEGUE_MEMORY_CONSTANT, 0, "constant", 3);
+    segue_buffer *memory = make_buffer(world, 512, SEGUE_MEMORY_DEVICE, 0, "memory", 1);
+    const unsigned char data[16] = {1, 2, 3};
+    segue_command_buffer *original = segue_test_begin_with(
+        test, 0, SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS);
+    CHECK_OK(segue_cmd_fill(original, segue_test_ref(constant, 0, 512), 0xab, 1));
+    CHECK_OK(segue_cmd_update(original, segue_test_ref(constant, 512, 16), data));
+    CHECK_OK(
+        segue_cmd_copy(original, segue_test_whole(memory), segue_test_ref(constant, 1024, 512)));
+    segue_test_dispatch_scale(test, original, segue_test_ref(constant, 2048, 512), 128, 3, 7);
+    CHECK_OK(segue_command_buffer_end(original));
+    CHECK_OK(segue_trace_write_command_buffer(original, NULL, 0, world->path));
+
+    struct replay replay = open_replay(world);
+    CHECK_OK(segue_trace_session_run(replay.session, NULL));
+    const struct segue_execution execution = {.command_buffer = original};
+    submit_and_wait(world,
+                    &(struct segue_submission){.executions = &execution, .execution_count = 1});
+    check_same_bytes(constant, replay.session);
+    close_replay(&replay);
+    segue_test_destroy(test, original);
+    segue_buffer_destroy(memory);
+    segue_buffer_destroy(constant);
+}
+
 static void writes_only_views_of_a_memory(void **state)
 {
     struct world *world = *state;
@@ -721,6 +751,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         world_test(writes_one_command_buffer),
+        world_test(writes_what_fills_constants),
         world_test(writes_only_views_of_a_memory),
         world_test(keeps_pointers_in_constants),
         world_test(writes_several_submissions),

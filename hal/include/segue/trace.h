@@ -22,7 +22,7 @@ extern "C" {
 /** Version of the format that this library writes; it reads this major version. */
 #define SEGUE_TRACE_VERSION_MAJOR 1
 /** See SEGUE_TRACE_VERSION_MAJOR. */
-#define SEGUE_TRACE_VERSION_MINOR 1
+#define SEGUE_TRACE_VERSION_MINOR 2
 
 /** Type of an element. */
 enum segue_dtype {
@@ -82,6 +82,43 @@ SEGUE_API SEGUE_MUST_CHECK segue_status segue_content_generate(const struct segu
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_buffer_write_content(segue_buffer *buffer, const struct segue_content *content);
 
+/* ---- Packing -------------------------------------------------------------------------------- */
+
+/** Most inputs of a packing. */
+#define SEGUE_TRACE_MAX_PACKING_SOURCES 8
+
+/** An input of a packing: what its buffer holds. */
+struct segue_trace_packing_source {
+    uint64_t size_bytes;
+    /** `content` says how it is made; else its bytes are at `data` (writing) or a range of an open
+     *  file (what was read). */
+    bool is_generated;
+    struct segue_content content;
+    const void *data;
+    int fd;
+    const char *file;
+    uint64_t offset_bytes;
+};
+
+/** How constant memory comes to hold what it does at first: by a dispatch that packs. */
+struct segue_trace_packing {
+    /** 1 to SEGUE_TRACE_MAX_PACKING_SOURCES. */
+    const struct segue_trace_packing_source *sources;
+    uint32_t source_count;
+    /** Without bindings: these are the sources, in order, then the constant. No opaque entry point.
+     */
+    struct segue_dispatch dispatch;
+    /** The layout that it makes, not 0, and its version: what a packed cache tells entries apart
+     *  by. */
+    uint32_t layout_id;
+    uint32_t layout_version;
+    /** A small run of the same entry point, which tells a changed packer: bytes of each source
+     * (NULL: there is none, and the packing itself serves), and of the result. */
+    struct segue_dispatch probe;
+    const uint64_t *probe_input_bytes;
+    uint64_t probe_output_bytes;
+};
+
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /** A trace that is being written. */
@@ -105,6 +142,11 @@ SEGUE_API void segue_trace_writer_destroy(segue_trace_writer *writer);
  *  buffer first occurs in a submission. `buffer` may not be a view. */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_set_content(
     segue_trace_writer *writer, segue_buffer *buffer, const struct segue_content *content);
+
+/** The reader shall pack this buffer's content. Call it before the buffer first occurs in a
+ *  submission. `buffer` is constant memory, whole, and holds by now what the packing makes. */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_writer_set_packing(
+    segue_trace_writer *writer, segue_buffer *buffer, const struct segue_trace_packing *packing);
 
 /** Appends a submission, and with it its command buffers, executables, semaphores, events and
  *  buffers (contents are read back now unless set before). All must outlive the writer. */
@@ -169,6 +211,9 @@ struct segue_trace_constant {
     int fd;
     const char *file;
     uint64_t offset_bytes;
+    /** NULL: as it is. Else what it is packed by and from; the fields above do not count. It lives
+     *  as long as the session. */
+    const struct segue_trace_packing *packing;
 };
 
 /**
@@ -284,6 +329,7 @@ struct segue_trace_counts {
     uint32_t command_buffer_count;
     uint32_t submission_count;
     uint32_t expectation_count;
+    uint32_t packing_count;
 };
 /** Counts the objects. */
 SEGUE_API void segue_trace_session_get_counts(const segue_trace_session *session,
@@ -296,6 +342,10 @@ SEGUE_API segue_command_buffer *segue_trace_session_command_buffer(segue_trace_s
 /** @param out_written whether a command writes it. */
 SEGUE_API segue_buffer *segue_trace_session_buffer(segue_trace_session *session, uint32_t index,
                                                    const char **out_name, bool *out_written);
+
+/** What the packing of that index makes, and how. */
+SEGUE_API void segue_trace_session_packing(const segue_trace_session *session, uint32_t index,
+                                           struct segue_trace_constant *out_constant);
 
 /* ---- Dumping --------------------------------------------------------------------------------- */
 
