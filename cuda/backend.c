@@ -34,10 +34,11 @@ static void get_info(struct segue_backend *backend, struct segue_device_info *ou
     struct segue_cuda *cuda = segue_cuda_of(backend);
     const struct segue_cuda_limits *limits = &cuda->limits;
     const struct segue_nvrtc *nvrtc = segue_cuda_nvrtc(cuda);
+    const bool is_soft = cuda->driver.soft != NULL;
     *out_info = (struct segue_device_info){
         .name = cuda->name,
         .uri = cuda->base.device->uri,
-        .is_soft = cuda->driver.soft != NULL,
+        .is_soft = is_soft,
         .driver_version = cuda->driver.version,
         .compute_capability_major = (int32_t)limits->compute_major,
         .compute_capability_minor = (int32_t)limits->compute_minor,
@@ -47,6 +48,9 @@ static void get_info(struct segue_backend *backend, struct segue_device_info *ou
         .max_shared_memory_bytes = limits->shared_optin_bytes,
         .max_threads_per_block = limits->max_threads_per_block,
         .compiler_version = nvrtc != NULL ? nvrtc->version : 0,
+        .pci_domain = is_soft ? -1 : (int32_t)limits->pci_domain,
+        .pci_bus = is_soft ? -1 : (int32_t)limits->pci_bus,
+        .pci_device = is_soft ? -1 : (int32_t)limits->pci_device,
         .supports_clusters = limits->clusters,
         .supports_cooperative_launch = limits->cooperative,
         .supports_programmatic_edges = segue_cuda_has_typed_edges(cuda),
@@ -133,6 +137,7 @@ static const struct segue_backend_ops backend_ops = {
     .module_destroy = segue_cuda_module_destroy,
     .program_create = segue_cuda_program_create,
     .program_reuse = segue_cuda_program_reuse,
+    .program_rebind = segue_cuda_program_rebind,
     .program_plan = segue_cuda_program_plan,
     .get_cache_stats = get_cache_stats,
     .set_cache_budget = set_cache_budget,
@@ -181,6 +186,9 @@ static segue_status query_limits(struct segue_cuda *cuda)
         {CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, &limits->shared_optin_bytes},
         {CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK, &limits->max_threads_per_block},
         {CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE, &l2_bytes},
+        {CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, &limits->pci_domain},
+        {CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, &limits->pci_bus},
+        {CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID, &limits->pci_device},
         {CU_DEVICE_ATTRIBUTE_CLUSTER_LAUNCH, &clusters},
         {CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH, &cooperative},
     };

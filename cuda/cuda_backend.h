@@ -28,6 +28,9 @@ struct segue_cuda_limits {
     uint32_t max_threads_per_block;
     uint64_t l2_cache_bytes;
     uint64_t total_memory_bytes;
+    uint32_t pci_domain;
+    uint32_t pci_bus;
+    uint32_t pci_device;
     bool clusters;
     bool cooperative;
 };
@@ -120,6 +123,10 @@ segue_status segue_cuda_program_reuse(struct segue_backend *backend,
                                       struct segue_command_buffer_stats *stats,
                                       struct segue_reuse *out_reuse,
                                       struct segue_backend_program **out_program);
+segue_status segue_cuda_program_rebind(struct segue_backend *backend,
+                                       struct segue_backend_program *program,
+                                       const struct segue_program_request *request,
+                                       struct segue_command_buffer_stats *stats, bool *out_rebound);
 void segue_cuda_program_destroy(struct segue_backend *backend,
                                 struct segue_backend_program *program);
 const uint8_t *segue_cuda_program_node_types(struct segue_backend *backend,

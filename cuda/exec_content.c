@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exec_content.h"
 
-#include "recording.h"
+#include "slot_index.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -262,7 +262,9 @@ size_t segue_record_words(const uint64_t *record)
 uint64_t segue_exec_content_bytes(const struct segue_exec_content *content)
 {
     return content->word_capacity * sizeof(*content->words) +
-           content->node_count * sizeof(*content->records);
+           content->node_count * sizeof(*content->records) +
+           content->variant.bound_count * sizeof(*content->bound) +
+           content->aliases.count * sizeof(*content->aliases.list);
 }
 
 /** A step of the hash: multiply by an odd constant (of splitmix64) and fold the
@@ -273,10 +275,10 @@ static inline uint64_t mix(uint64_t hash, uint64_t word)
     return hash ^ hash >> 32;
 }
 
-uint64_t segue_exec_content_hash(const struct segue_recording *recording,
-                                 struct segue_variant variant)
+/** The hash of the commands. */
+static uint64_t hash_commands(const struct segue_recording *recording)
 {
-    uint64_t hash = mix(variant.order_seed, variant.flags);
+    uint64_t hash = 0;
     for (const struct segue_segment *segment = recording->first; segment != NULL;
          segment = segment->next) {
         if (is_group(segment))
@@ -291,6 +293,56 @@ uint64_t segue_exec_content_hash(const struct segue_recording *recording,
         hash = mix(hash, word);
     }
     return hash;
+}
+
+uint64_t segue_exec_content_hash(const struct segue_recording *recording,
+                                 struct segue_variant variant)
+{
+    struct segue_slot_index *index = recording->slot_index;
+    uint64_t hash;
+    if (index == NULL) {
+        hash = hash_commands(recording);
+    } else {
+        // A recording with slots comes with every table.
+        if (!index->has_hash)
+            index->hash = hash_commands(recording);
+        index->has_hash = true;
+        hash = index->hash;
+    }
+    hash = mix(mix(hash, variant.order_seed), pair(variant.flags, variant.bound_count));
+    for (uint32_t i = 0; variant.aliases != NULL && i < variant.aliases->count; i++) {
+        const struct segue_slot_alias *alias = &variant.aliases->list[i];
+        hash = mix(mix(hash, pair(alias->slot, alias->base)), alias->offset_bytes);
+    }
+    return hash;
+}
+
+bool segue_exec_content_has_variant(const struct segue_exec_content *content,
+                                    struct segue_variant variant)
+{
+    return content->variant.order_seed == variant.order_seed &&
+           content->variant.flags == variant.flags &&
+           content->variant.bound_count == variant.bound_count &&
+           segue_slot_pattern_equal(&content->aliases, variant.aliases);
+}
+
+uint32_t segue_exec_content_bound_count(const struct segue_recording *recording)
+{
+    return recording->slot_count * SEGUE_BOUND_WORDS + recording->constant_slot_count;
+}
+
+void segue_exec_content_bind(struct segue_exec_content *content,
+                             const struct segue_lowering *lowering)
+{
+    const struct segue_recording *recording = lowering->recording;
+    content->serial = recording->serial;
+    if (content->variant.bound_count == 0)
+        return;
+    uint64_t *words = content->bound;
+    for (uint32_t i = 0; i < recording->slot_count; i++, words += SEGUE_BOUND_WORDS)
+        segue_slot_write_bound(&lowering->table->slots[i], words);
+    for (uint32_t i = 0; i < recording->constant_slot_count; i++)
+        words[i] = lowering->table->constants[i];
 }
 
 /** Adds the records of all commands, in order; their places name no nodes yet.
@@ -327,6 +379,26 @@ static void place_nodes(const struct segue_plan *plan, const uint32_t *offsets,
     }
 }
 
+/** Room for what slots stand for, and the aliases. */
+static bool reserve_slots(struct segue_exec_content *content, struct segue_variant variant)
+{
+    if (variant.bound_count != 0) {
+        content->bound =
+            segue_allocate(content->allocator, variant.bound_count * sizeof(*content->bound));
+        if (content->bound == NULL)
+            return false;
+    }
+    if (variant.aliases == NULL || variant.aliases->count == 0)
+        return true;
+    const size_t list_bytes = variant.aliases->count * sizeof(*variant.aliases->list);
+    content->aliases.list = segue_allocate(content->allocator, list_bytes);
+    if (content->aliases.list == NULL)
+        return false;
+    memcpy(content->aliases.list, variant.aliases->list, list_bytes);
+    content->aliases.count = variant.aliases->count;
+    return true;
+}
+
 segue_status segue_exec_content_create(const struct segue_lowering *lowering,
                                        const struct segue_plan *plan, struct segue_variant variant,
                                        struct segue_exec_content *out_content)
@@ -338,6 +410,7 @@ segue_status segue_exec_content_create(const struct segue_lowering *lowering,
         .hash = segue_exec_content_hash(recording, variant),
         .variant = variant,
     };
+    content.variant.aliases = NULL;
     for (const struct segue_segment *segment = recording->first; segment != NULL;
          segment = segment->next)
         content.word_count += is_group(segment) ? 0 : segue_segment_record_words(segment);
@@ -348,7 +421,8 @@ segue_status segue_exec_content_create(const struct segue_lowering *lowering,
     content.words =
         fits ? segue_allocate(content.allocator, content.word_capacity * sizeof(uint64_t)) : NULL;
     content.records = segue_allocate(content.allocator, plan->node_count * sizeof(uint32_t));
-    if (offsets == NULL || content.words == NULL || content.records == NULL) {
+    const bool has_slots = reserve_slots(&content, variant);
+    if (offsets == NULL || content.words == NULL || content.records == NULL || !has_slots) {
         segue_release(content.allocator, offsets, offsets_bytes);
         segue_exec_content_finish(&content);
         return segue_fail(recording->device, SEGUE_OUT_OF_HOST_MEMORY,
@@ -357,6 +431,7 @@ segue_status segue_exec_content_create(const struct segue_lowering *lowering,
     }
     write_records(lowering, &content, offsets);
     place_nodes(plan, offsets, &content);
+    segue_exec_content_bind(&content, lowering);
     segue_release(content.allocator, offsets, offsets_bytes);
     *out_content = content;
     return SEGUE_OK;
@@ -370,6 +445,9 @@ void segue_exec_content_finish(struct segue_exec_content *content)
                   content->word_capacity * sizeof(*content->words));
     segue_release(content->allocator, content->records,
                   content->node_count * sizeof(*content->records));
+    segue_release(content->allocator, content->bound,
+                  content->variant.bound_count * sizeof(*content->bound));
+    segue_slot_pattern_finish(&content->aliases, content->allocator);
     *content = (struct segue_exec_content){0};
 }
 

@@ -25,6 +25,7 @@
 
 #include "allocator.h"
 #include "plan.h"
+#include "slot_alias.h"
 
 /** Words before the fixed ones. */
 #define SEGUE_RECORD_HEAD_WORDS 2
@@ -33,10 +34,18 @@
  */
 #define SEGUE_NO_RECORD UINT32_MAX
 
+/** Words that are kept of what a slot stands for: device address, length, host address or 0. Of a
+ *  constant slot one is kept, its value. */
+#define SEGUE_BOUND_WORDS 3
+
 /** What a graph depends on beside its recording. */
 struct segue_variant {
     uint64_t order_seed;
     uint32_t flags;
+    /** Words of segue_exec_content.bound. */
+    uint32_t bound_count;
+    /** Distinct slots that stand for the same memory; NULL: none. Of a content: see there. */
+    const struct segue_slot_pattern *aliases;
 };
 
 struct segue_exec_content {
@@ -51,6 +60,12 @@ struct segue_exec_content {
     /** segue_exec_content_hash of the recording. */
     uint64_t hash;
     struct segue_variant variant;
+    /** Those of the variant, kept; its own pointer is NULL. */
+    struct segue_slot_pattern aliases;
+    /** The recording that it is of now: with the same one, only slots can differ. */
+    uint64_t serial;
+    /** What the slots stand for now, SEGUE_BOUND_WORDS each, then the constant slots. */
+    uint64_t *bound;
 };
 
 /** A command whose record differs from the kept one. */
@@ -104,6 +119,20 @@ enum segue_match {
 enum segue_match segue_exec_content_match(const struct segue_exec_content *content,
                                           const struct segue_lowering *lowering,
                                           struct segue_changes *changes);
+/** Lists the commands of which another table makes something else, for a content of the same
+ * recording: looks at no command that names none of the slots that stand for something else.
+ * SEGUE_MATCH_DIFFERENT: a command becomes another kind of node. `changes` is emptied first. */
+enum segue_match segue_exec_content_rebind(const struct segue_exec_content *content,
+                                           const struct segue_lowering *lowering,
+                                           struct segue_changes *changes);
+/** Writes down that it is of the lowering's recording and table. */
+void segue_exec_content_bind(struct segue_exec_content *content,
+                             const struct segue_lowering *lowering);
+/** Words of `bound` that a recording's contents have. */
+uint32_t segue_exec_content_bound_count(const struct segue_recording *recording);
+/** Whether it was made with the same beside the recording. */
+bool segue_exec_content_has_variant(const struct segue_exec_content *content,
+                                    struct segue_variant variant);
 /** Lists the nodes that differ between two contents of one structure. The
  * segments are found in `plan`, which `next` was made with. `restaged`: inline
  * data lies elsewhere than before. False when out of memory. */
@@ -123,6 +152,17 @@ void segue_exec_content_rewrite(struct segue_exec_content *content,
 
 bool segue_changes_add(struct segue_changes *changes, struct segue_change change);
 void segue_changes_finish(struct segue_changes *changes);
+
+/** What a slot of a table stands for, as words of segue_exec_content.bound. */
+static inline void segue_slot_write_bound(const struct segue_range *slot, uint64_t *words)
+{
+    const segue_buffer *buffer = segue_range_buffer(slot);
+    const struct segue_backend_memory *memory = &buffer->memory->backend;
+    const uint64_t offset_bytes = buffer->offset_bytes + slot->offset_bytes;
+    words[0] = memory->device_address + offset_bytes;
+    words[1] = slot->length_bytes;
+    words[2] = memory->host_pointer != NULL ? (uintptr_t)memory->host_pointer + offset_bytes : 0;
+}
 
 /** The node of a record, SEGUE_NO_RECORD if the command is no work. */
 static inline uint32_t segue_record_node(const uint64_t *record)

@@ -4,7 +4,7 @@
 // once a record.
 #include "exec_content.h"
 
-#include "recording.h"
+#include "slot_index.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -145,50 +145,127 @@ static size_t compare_other(const struct segue_lowering *lowering, const uint64_
     return words;
 }
 
+/** Compares a command with its record. Returns the words of the record, 0 when out of memory. */
+static inline size_t compare(const struct segue_lowering *lowering, const uint64_t *kept,
+                             const struct segue_segment *segment, struct segue_changes *changes,
+                             struct difference *difference)
+{
+    if (segment->kind != SEGUE_COMMAND_DISPATCH)
+        return compare_other(lowering, kept, segment, changes, difference);
+    const struct segue_dispatch_segment *dispatch = (const struct segue_dispatch_segment *)segment;
+    const unsigned char *constants = constants_of(lowering, dispatch, changes);
+    return constants != NULL ? compare_dispatch(lowering, kept, dispatch, constants, difference)
+                             : 0;
+}
+
+/** Lists a command if anything differs. False: out of memory. */
+static inline bool note(struct segue_changes *changes, const struct segue_segment *segment,
+                        size_t record, const struct difference *difference)
+{
+    if ((difference->content | difference->moved | difference->inline_data) == 0)
+        return true;
+    changes->inline_data |= difference->inline_data;
+    return segue_changes_add(changes,
+                             (struct segue_change){
+                                 .segment = segment,
+                                 .record = (uint32_t)record,
+                                 .moved = difference->moved != 0,
+                                 .data_only = (difference->content | difference->moved) == 0,
+                             });
+}
+
+static void begin(struct segue_changes *changes)
+{
+    changes->count = changes->moved_count = 0;
+    changes->inline_data = false;
+}
+
 enum segue_match segue_exec_content_match(const struct segue_exec_content *content,
                                           const struct segue_lowering *lowering,
                                           struct segue_changes *changes)
 {
     const uint64_t *kept = content->words;
     const uint64_t *end = content->words + content->word_count;
-    changes->count = changes->moved_count = 0;
-    changes->inline_data = false;
+    begin(changes);
     for (const struct segue_segment *segment = lowering->recording->first; segment != NULL;
          segment = segment->next) {
         struct difference difference = {0};
-        size_t words;
         if (segment->kind >= SEGUE_COMMAND_BEGIN_GROUP)
             continue;
         if (kept == end)
             return SEGUE_MATCH_DIFFERENT;
-        if (segment->kind == SEGUE_COMMAND_DISPATCH) {
-            const struct segue_dispatch_segment *dispatch =
-                (const struct segue_dispatch_segment *)segment;
-            const unsigned char *constants = constants_of(lowering, dispatch, changes);
-            if (constants == NULL)
-                return SEGUE_MATCH_NO_MEMORY;
-            words = compare_dispatch(lowering, kept, dispatch, constants, &difference);
-        } else {
-            words = compare_other(lowering, kept, segment, changes, &difference);
-            if (words == 0)
-                return SEGUE_MATCH_NO_MEMORY;
-        }
+        const size_t words = compare(lowering, kept, segment, changes, &difference);
         if (difference.structure != 0)
             return SEGUE_MATCH_DIFFERENT;
-        if ((difference.content | difference.moved | difference.inline_data) != 0) {
-            changes->inline_data |= difference.inline_data;
-            if (!segue_changes_add(changes,
-                                   (struct segue_change){
-                                       .segment = segment,
-                                       .record = (uint32_t)(kept - content->words),
-                                       .moved = difference.moved != 0,
-                                       .data_only = (difference.content | difference.moved) == 0,
-                                   }))
-                return SEGUE_MATCH_NO_MEMORY;
-        }
+        if (words == 0 || !note(changes, segment, (size_t)(kept - content->words), &difference))
+            return SEGUE_MATCH_NO_MEMORY;
         kept += words;
     }
     return kept == end ? SEGUE_MATCH_SAME : SEGUE_MATCH_DIFFERENT;
+}
+
+/** Says where each command that names a slot has its record: the same in all contents of the
+ *  recording. */
+static void place_users(const struct segue_recording *recording, struct segue_slot_index *index)
+{
+    size_t record = 0;
+    uint32_t user = 0;
+    for (const struct segue_segment *segment = recording->first;
+         segment != NULL && user < index->user_count; segment = segment->next) {
+        if (segment->kind >= SEGUE_COMMAND_BEGIN_GROUP)
+            continue;
+        if (index->users[user].segment == segment)
+            index->users[user++].place = (uint32_t)record;
+        record += segue_segment_record_words(segment);
+    }
+    index->is_placed = true;
+}
+
+/** Lists what differs among the commands that name one key and have not been met. */
+static enum segue_match rebind_key(const struct segue_exec_content *content,
+                                   const struct segue_lowering *lowering,
+                                   struct segue_slot_index *index, uint32_t key,
+                                   struct segue_changes *changes)
+{
+    for (uint32_t k = index->first[key]; k < index->first[key + 1]; k++) {
+        const struct segue_slot_user *user = segue_slot_index_meet(index, k);
+        if (user == NULL)
+            continue;
+        struct difference difference = {0};
+        const size_t words =
+            compare(lowering, content->words + user->place, user->segment, changes, &difference);
+        if (difference.structure != 0)
+            return SEGUE_MATCH_DIFFERENT;
+        if (words == 0 || !note(changes, user->segment, user->place, &difference))
+            return SEGUE_MATCH_NO_MEMORY;
+    }
+    return SEGUE_MATCH_SAME;
+}
+
+enum segue_match segue_exec_content_rebind(const struct segue_exec_content *content,
+                                           const struct segue_lowering *lowering,
+                                           struct segue_changes *changes)
+{
+    const struct segue_recording *recording = lowering->recording;
+    struct segue_slot_index *index = recording->slot_index;
+    enum segue_match match = SEGUE_MATCH_SAME;
+    begin(changes);
+    if (!index->is_placed)
+        place_users(recording, index);
+    segue_slot_index_begin_round(index);
+    for (uint32_t i = 0; i < recording->slot_count && match == SEGUE_MATCH_SAME; i++) {
+        uint64_t words[SEGUE_BOUND_WORDS];
+        const uint64_t *bound = content->bound + (size_t)i * SEGUE_BOUND_WORDS;
+        segue_slot_write_bound(&lowering->table->slots[i], words);
+        if (((bound[0] ^ words[0]) | (bound[1] ^ words[1]) | (bound[2] ^ words[2])) != 0)
+            match = rebind_key(content, lowering, index, i, changes);
+    }
+    const uint64_t *values = content->bound + (size_t)recording->slot_count * SEGUE_BOUND_WORDS;
+    for (uint32_t i = 0; i < recording->constant_slot_count && match == SEGUE_MATCH_SAME; i++) {
+        if (values[i] != lowering->table->constants[i])
+            match = rebind_key(content, lowering, index, recording->slot_count + i, changes);
+    }
+    return match;
 }
 
 /** Whether the records say the same, their places aside. */
@@ -205,8 +282,7 @@ bool segue_exec_content_compare(const struct segue_exec_content *kept,
                                 const struct segue_plan *plan, bool restaged,
                                 struct segue_changes *changes)
 {
-    changes->count = changes->moved_count = 0;
-    changes->inline_data = false;
+    begin(changes);
     for (size_t i = 0; i < plan->node_count; i++) {
         if (plan->nodes[i].segment == NULL)
             continue;

@@ -37,15 +37,17 @@ static segue_status matches(struct segue_lowering *lowering, struct segue_varian
                             struct segue_cuda_exec *exec, bool *out_matches)
 {
     *out_matches = false;
-    if (exec->content.variant.order_seed != variant.order_seed ||
-        exec->content.variant.flags != variant.flags)
+    if (!segue_exec_content_has_variant(&exec->content, variant))
         return SEGUE_OK;
+    const bool is_same_recording = exec->content.serial == lowering->recording->serial;
     const enum segue_match match =
-        segue_exec_content_match(&exec->content, lowering, &exec->changes);
+        is_same_recording ? segue_exec_content_rebind(&exec->content, lowering, &exec->changes)
+                          : segue_exec_content_match(&exec->content, lowering, &exec->changes);
     if (match == SEGUE_MATCH_DIFFERENT)
         return SEGUE_OK;
     enum segue_alias_result alias = SEGUE_ALIAS_SAME;
-    if (match == SEGUE_MATCH_SAME && exec->changes.moved_count != 0)
+    // Of one recording only slots can have moved, which take no part in this.
+    if (match == SEGUE_MATCH_SAME && !is_same_recording && exec->changes.moved_count != 0)
         alias = segue_alias_move(&exec->alias, &exec->content, lowering, &exec->changes);
     if (match == SEGUE_MATCH_NO_MEMORY || alias == SEGUE_ALIAS_NO_MEMORY)
         return segue_fail(lowering->cuda->base.device, SEGUE_OUT_OF_HOST_MEMORY,
@@ -130,6 +132,8 @@ segue_status segue_exec_cache_recognise(struct segue_lowering *lowering,
         if (status != SEGUE_OK || !adopted)
             return status;
     }
+    const bool is_rebound = exec->content.serial == lowering->recording->serial;
+    segue_exec_content_bind(&exec->content, lowering);
     const uint64_t spent_ns = segue_now_ns() - start_ns;
     stats->reused = true;
     stats->node_count = (uint32_t)exec->structure->graph.node_count;
@@ -139,6 +143,8 @@ segue_status segue_exec_cache_recognise(struct segue_lowering *lowering,
     pthread_mutex_lock(&cache->lock);
     segue_exec_list_count_hit(cache, exec, stats, spent_ns);
     cache->stats.recognised++;
+    cache->stats.rebinds += is_rebound;
+    cache->stats.rebound_nodes += is_rebound ? stats->nodes_written : 0;
     pthread_mutex_unlock(&cache->lock);
     *out_exec = exec;
     return SEGUE_OK;

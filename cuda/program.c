@@ -82,6 +82,8 @@ static struct segue_variant variant_of(const struct segue_program_request *reque
         .order_seed = request->order_seed,
         .flags = request->recording->flags &
                  (SEGUE_COMMAND_BUFFER_BARRIER_ORDER | SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT),
+        .bound_count = segue_exec_content_bound_count(request->recording),
+        .aliases = request->aliases,
     };
 }
 
@@ -158,6 +160,20 @@ segue_status segue_cuda_program_reuse(struct segue_backend *backend,
     settle(program);
     *out_program = program;
     return SEGUE_OK;
+}
+
+segue_status segue_cuda_program_rebind(struct segue_backend *backend,
+                                       struct segue_backend_program *program,
+                                       const struct segue_program_request *request,
+                                       struct segue_command_buffer_stats *stats, bool *out_rebound)
+{
+    (void)backend;
+    program->lowering.table = request->table;
+    const segue_status status = program->mode == SEGUE_EXECUTION_GRAPH
+                                    ? segue_exec_rebind(program, stats, out_rebound)
+                                    : segue_cuda_stream_rebind(program, out_rebound);
+    settle(program);
+    return status;
 }
 
 segue_status segue_cuda_program_create(struct segue_backend *backend,

@@ -29,6 +29,16 @@ struct segue_backend_program {
 /** stream.c: lowers the commands into `program`. The context is current. */
 SEGUE_MUST_CHECK segue_status segue_cuda_stream_prepare(struct segue_backend_program *program,
                                                         const struct segue_plan *plan);
+/** Lowers the commands anew for the table that `program->lowering` has. On failure the program is
+ *  only good for being destroyed. */
+SEGUE_MUST_CHECK segue_status segue_cuda_stream_rebind(struct segue_backend_program *program,
+                                                       bool *out_rebound);
+/** exec_rebind.c: writes the table that `program->lowering` has into the graph: the nodes of
+ *  commands that name slots which stand for something else. `*out_rebound` false, or a failure: the
+ *  program is only good for being destroyed. The context need not be current. */
+SEGUE_MUST_CHECK segue_status segue_exec_rebind(struct segue_backend_program *program,
+                                                struct segue_command_buffer_stats *stats,
+                                                bool *out_rebound);
 void segue_cuda_stream_finish(struct segue_backend_program *program);
 /** Issues all operations. The context is current. */
 SEGUE_MUST_CHECK segue_status segue_cuda_stream_issue(struct segue_backend_program *program,

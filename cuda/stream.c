@@ -31,6 +31,21 @@ segue_status segue_cuda_stream_prepare(struct segue_backend_program *program,
     return SEGUE_OK;
 }
 
+segue_status segue_cuda_stream_rebind(struct segue_backend_program *program, bool *out_rebound)
+{
+    struct segue_lowering *lowering = &program->lowering;
+    segue_status status = segue_cuda_enter(lowering->cuda);
+    if (status != SEGUE_OK)
+        return status;
+    // The driver has copied what earlier launches were given.
+    segue_arena_reset(&lowering->arena);
+    for (uint32_t i = 0; i < program->operation_count && status == SEGUE_OK; i++)
+        status = segue_lower(lowering, program->operations[i].segment, &program->operations[i]);
+    segue_cuda_leave(lowering->cuda);
+    *out_rebound = status == SEGUE_OK;
+    return status;
+}
+
 void segue_cuda_stream_finish(struct segue_backend_program *program)
 {
     segue_release(segue_cuda_allocator(program->lowering.cuda), program->operations,

@@ -23,6 +23,7 @@
 struct segue_plan;
 struct segue_recording;
 struct segue_binding_table;
+struct segue_slot_pattern;
 
 /** Opaque objects of a backend, defined there. */
 struct segue_backend;
@@ -68,6 +69,9 @@ struct segue_program_request {
     const struct segue_plan *plan;
     /** What slots stand for; NULL if there are none. Only valid during the call. */
     const struct segue_binding_table *table;
+    /** Which distinct slots stand for the same memory in `table`: the plan is made for that. NULL
+     * or empty: none. Only valid during the call. */
+    const struct segue_slot_pattern *aliases;
     /** The recording will run once, and is a graph only if that is there. */
     bool is_one_shot;
 };
@@ -114,6 +118,14 @@ struct segue_backend_ops {
                                   struct segue_command_buffer_stats *stats,
                                   struct segue_reuse *out_reuse,
                                   struct segue_backend_program **out_program);
+    /** Makes a program that nothing in flight uses do what `request`, of the same recording and
+     * mode and with equal aliases, says with another table; `request->plan` is NULL. `*out_rebound`
+     *  false, or a failure: it is only good for being destroyed. NULL: programs are made anew.
+     *  [locked] */
+    segue_status (*program_rebind)(struct segue_backend *backend,
+                                   struct segue_backend_program *program,
+                                   const struct segue_program_request *request,
+                                   struct segue_command_buffer_stats *stats, bool *out_rebound);
     /** Graph mode: the plan that the program's graph was built from, with the commands of the
      *  program's own recording. Give it back with segue_plan_finish. NULL: make the plan anew. */
     segue_status (*program_plan)(struct segue_backend *backend,

@@ -161,6 +161,7 @@ void segue_buffer_get_info(const segue_buffer *buffer, struct segue_buffer_info 
         .memory_id = memory->id,
         .memory_offset_bytes = buffer->offset_bytes,
         .memory_size_bytes = memory->backend.size_bytes,
+        .is_sealed = atomic_load(&memory->sealed),
     };
 }
 

@@ -19,8 +19,12 @@ void segue_device_set_cache_budget(segue_device *device, const struct segue_cach
         .max_graphs = SEGUE_CACHE_DEFAULT_GRAPHS,
     };
     const struct segue_backend_ops *ops = device->backend->ops;
+    const struct segue_cache_budget wanted = budget ? *budget : defaults;
+    pthread_mutex_lock(&device->submission_lock);
+    device->max_table_graphs = wanted.max_table_graphs;
+    pthread_mutex_unlock(&device->submission_lock);
     if (ops->set_cache_budget)
-        ops->set_cache_budget(device->backend, budget ? *budget : defaults);
+        ops->set_cache_budget(device->backend, wanted);
 }
 
 void segue_device_trim_cache(segue_device *device)

@@ -6,6 +6,7 @@
 #include "event.h"
 #include "program.h"
 #include "record.h"
+#include "slot_index.h"
 
 #include <time.h>
 
@@ -21,10 +22,10 @@ uint64_t segue_now_ns(void)
 static segue_status check_params(segue_device *device,
                                  const struct segue_command_buffer_params *params)
 {
-    const uint32_t known_flags = SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED |
-                                 SEGUE_COMMAND_BUFFER_BARRIER_ORDER |
-                                 SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT |
-                                 SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS;
+    const uint32_t known_flags =
+        SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED |
+        SEGUE_COMMAND_BUFFER_BARRIER_ORDER | SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT |
+        SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS | SEGUE_COMMAND_BUFFER_LOWER_ALIASES;
     const char *label = params->label ? params->label : "";
     if ((unsigned)params->mode > SEGUE_EXECUTION_STREAM)
         return segue_fail(device, SEGUE_INVALID_ARGUMENT,
@@ -40,6 +41,13 @@ static segue_status check_params(segue_device *device,
         return segue_fail(device, SEGUE_INVALID_ARGUMENT,
                           "command buffer \"%s\": what fills constants runs once; add "
                           "SEGUE_COMMAND_BUFFER_ONE_SHOT",
+                          label);
+    if ((params->flags & SEGUE_COMMAND_BUFFER_LOWER_ALIASES) != 0 &&
+        (params->flags & SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT) == 0)
+        return segue_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "command buffer \"%s\": SEGUE_COMMAND_BUFFER_LOWER_ALIASES says what to "
+                          "do where distinct slots overlap, and all slots may; add "
+                          "SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT, or leave it out",
                           label);
     if (params->slot_count > MAX_SLOTS)
         return segue_fail(device, SEGUE_OUT_OF_RANGE,
@@ -112,7 +120,7 @@ void segue_command_buffer_release(segue_command_buffer *command_buffer)
         atomic_fetch_sub_explicit(&command_buffer->references, 1, memory_order_acq_rel) != 1)
         return;
     segue_device *device = command_buffer->device;
-    segue_program_release(command_buffer->program);
+    segue_programs_release(command_buffer->program);
     segue_recording_release(command_buffer->recording);
     segue_release(&device->allocator, command_buffer->view_memory,
                   command_buffer->view_memory_bytes);
@@ -149,6 +157,7 @@ segue_status segue_command_buffer_begin(segue_command_buffer *command_buffer)
     if (status != SEGUE_OK)
         return status;
     command_buffer->recording->slot_count = command_buffer->slot_count;
+    command_buffer->recording->constant_slot_count = command_buffer->constants.count;
     command_buffer->recording->flags = command_buffer->flags;
     segue_constant_slots_forget(&command_buffer->constants);
     command_buffer->state = SEGUE_STATE_RECORDING;
@@ -189,6 +198,8 @@ static segue_status finish_recording(segue_command_buffer *command_buffer)
         status = check_groups(command_buffer);
     if (status == SEGUE_OK)
         status = segue_recording_collect_events(recording);
+    if (status == SEGUE_OK)
+        status = segue_slot_index_create(recording);
     if (status != SEGUE_OK)
         return status;
 
@@ -236,7 +247,7 @@ segue_status segue_command_buffer_reset(segue_command_buffer *command_buffer)
     command_buffer->submitted = false;
     command_buffer->stats = (struct segue_command_buffer_stats){0};
     pthread_mutex_unlock(&device->submission_lock);
-    segue_program_release(program);
+    segue_programs_release(program);
 
     // With nothing in flight the recording is used again: recording the same anew allocates little.
     struct segue_recording *recording = command_buffer->recording;

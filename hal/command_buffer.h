@@ -7,6 +7,7 @@
 #define SEGUE_HAL_COMMAND_BUFFER_H
 
 #include "plan.h"
+#include "slot_alias.h"
 
 enum segue_command_buffer_state {
     SEGUE_STATE_NEW,
@@ -24,6 +25,12 @@ struct segue_program {
     /** The table it was made for (copy; buffers are retained); slot_count 0 without slots. */
     struct segue_range *slots;
     uint32_t slot_count;
+    /** Counted in its recording's table_program_count. */
+    bool is_for_table;
+    /** Which distinct slots stand for the same memory in tables that it can be given. */
+    struct segue_slot_pattern aliases;
+    /** Links segue_command_buffer.program; guarded by submission_lock. */
+    struct segue_program *next;
     /** Values of constant slots; constant_count 0 without any. */
     uint64_t *constants;
     uint32_t constant_count;
@@ -62,7 +69,8 @@ struct segue_command_buffer {
     uint32_t open_group_depth;
     /** The secondary that is being recorded into this one, for messages; else NULL. */
     const struct segue_command_buffer *executing;
-    /** Without slots: made by end. With slots: of the last table; guarded by submission_lock. */
+    /** Without slots: made by end. With slots: of the last table, then those of a few tables before
+     *  that are in flight; guarded by submission_lock. */
     struct segue_program *program;
     /** A one-shot that was submitted; guarded by submission_lock. */
     bool submitted;
@@ -74,6 +82,8 @@ struct segue_command_buffer {
     struct segue_graph_view view;
     /** Of each of its nodes; NULL for a join. */
     const struct segue_segment *const *view_segments;
+    /** What its order went by. */
+    uint32_t view_flags;
     void *view_memory;
     size_t view_memory_bytes;
 };
@@ -81,14 +91,31 @@ struct segue_command_buffer {
 void segue_command_buffer_retain(segue_command_buffer *command_buffer);
 void segue_command_buffer_release(segue_command_buffer *command_buffer);
 
+/** What has to happen without the lock before a program can be had. */
+struct segue_acquire {
+    /** Finished work was retired since the first attempt. */
+    bool has_reaped;
+    /** Not NULL: wait for this point; a reference. */
+    struct segue_point *point;
+};
+
 /**
- * The program to submit for `table` (NULL without slots): the current one if it was made for an
- * equal table, else a new one that replaces it. Called with submission_lock held. The caller gets a
- * reference.
+ * The program to submit for `table` (NULL without slots). Where there is one for an equal table it
+ * is that one; else one that is not in flight is given the table; else one more is made. Called
+ * with submission_lock held. The caller gets a reference.
+ *
+ * SEGUE_TIMEOUT (no error is recorded): not now; call segue_acquire_prepare without the lock and
+ * try again.
  */
 segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_buffer,
                                                   const struct segue_binding_table *table,
+                                                  struct segue_acquire *acquire,
                                                   struct segue_program **out_program);
+/** Retires what is done, and waits for what must be. Without the lock. */
+SEGUE_MUST_CHECK segue_status segue_acquire_prepare(segue_device *device,
+                                                    struct segue_acquire *acquire);
+/** Releases a command buffer's list of programs. */
+void segue_programs_release(struct segue_program *programs);
 
 /** Monotonic clock. */
 uint64_t segue_now_ns(void);

@@ -388,7 +388,9 @@ static segue_status find_hazards(const struct segue_recording *recording,
     bool distinct = (options->flags & SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT) != 0;
     segue_status status = SEGUE_OK;
     if (reserve(&pass.builder) &&
-        segue_depend_alias_init(&pass.alias, depend->allocator, recording->slot_count, distinct)) {
+        segue_depend_alias_init(&pass.alias, depend->allocator, recording->slot_count, distinct) &&
+        (!options->aliases ||
+         segue_depend_objects_alias(&pass.objects, depend->allocator, options->aliases))) {
         if (look_ahead(&pass))
             status = find_permits(&pass);
         if (status == SEGUE_OK)

@@ -18,7 +18,7 @@
 #ifndef SEGUE_HAL_DEPEND_H
 #define SEGUE_HAL_DEPEND_H
 
-#include "recording.h"
+#include "slot_alias.h"
 
 /** A command, or (segment NULL) an order node, which stands for "all of its predecessors" where
  *  many commands wait for the same many. */
@@ -86,6 +86,8 @@ struct segue_depend_options {
     /** Steps over intervals and lists that may be taken beyond those that every access brings; 0:
      *  the default. For tests: with a debt, what bounds the effort is always at work. */
     int64_t extra_steps;
+    /** Which slots do stand for the same memory although they are distinct; NULL: none. */
+    const struct segue_slot_pattern *aliases;
 };
 
 /** Fills in a zeroed struct. Thread-safe for an ended recording. Out of memory: raises, and leaves

@@ -63,6 +63,29 @@ const struct segue_depend_key *segue_depend_objects_add(struct segue_depend_obje
     return place;
 }
 
+bool segue_depend_objects_alias(struct segue_depend_objects *objects,
+                                const struct segue_allocator *allocator,
+                                const struct segue_slot_pattern *pattern)
+{
+    for (uint32_t i = 0; i < pattern->count; i++) {
+        const struct segue_slot_alias *alias = &pattern->list[i];
+        if (!reserve_keys(objects, allocator))
+            return false;
+        const struct segue_depend_key *base =
+            add_object(objects, allocator, (uintptr_t)alias->base << 1 | 1);
+        if (!base)
+            return false;
+        const uintptr_t key = (uintptr_t)alias->slot << 1 | 1;
+        *segue_depend_objects_place(objects, key) = (struct segue_depend_key){
+            .key = key,
+            .base = alias->offset_bytes,
+            .object = base->object,
+        };
+        objects->key_count++;
+    }
+    return true;
+}
+
 void segue_depend_objects_finish(struct segue_depend_objects *objects,
                                  const struct segue_allocator *allocator)
 {

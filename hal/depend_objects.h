@@ -8,11 +8,12 @@
 #define SEGUE_HAL_DEPEND_OBJECTS_H
 
 #include "depend_ranges.h"
+#include "slot_alias.h"
 
 /** A buffer, a memory or a slot; key 0: free. */
 struct segue_depend_key {
     uintptr_t key;
-    /** Of a buffer: where it begins in its memory. */
+    /** Of a buffer: where it begins in its memory. Of a slot: in what it shares with others. */
     uint64_t base;
     size_t object;
 };
@@ -62,6 +63,12 @@ segue_depend_objects_find(struct segue_depend_objects *objects,
     *out_base = found->base;
     return &objects->items[found->object];
 }
+
+/** Makes slots of a pattern one object, each at its place in it. Before any look-up. False: out of
+ *  memory. */
+bool segue_depend_objects_alias(struct segue_depend_objects *objects,
+                                const struct segue_allocator *allocator,
+                                const struct segue_slot_pattern *pattern);
 
 void segue_depend_objects_finish(struct segue_depend_objects *objects,
                                  const struct segue_allocator *allocator);

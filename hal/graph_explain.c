@@ -54,15 +54,16 @@ static uint32_t explain(const segue_command_buffer *command_buffer,
                         struct segue_graph_conflict *out_conflicts, uint32_t capacity)
 {
     const struct segue_allocator *allocator = &command_buffer->device->allocator;
+    const uint32_t flags = command_buffer->view_flags;
     struct segue_depend_reason some[MAX_REASONS];
     struct segue_depend_reason *all = some;
-    uint32_t count = segue_depend_explain(from, to, command_buffer->flags, some, MAX_REASONS);
+    uint32_t count = segue_depend_explain(from, to, flags, some, MAX_REASONS);
     const uint32_t wanted = count < capacity ? count : capacity;
     if (wanted > MAX_REASONS) {
         all = segue_allocate(allocator, wanted * sizeof *all);
         if (!all)
             return UINT32_MAX;
-        count = segue_depend_explain(from, to, command_buffer->flags, all, wanted);
+        count = segue_depend_explain(from, to, flags, all, wanted);
     }
     for (uint32_t i = 0; i < wanted; i++)
         out_conflicts[i] = conflict_of(to, &all[i]);

@@ -14,6 +14,8 @@
 struct builder {
     segue_command_buffer *command_buffer;
     const struct segue_recording *recording;
+    /** The command buffer's, as the graph was ordered: slots that overlap are not distinct. */
+    uint32_t flags;
     const struct segue_segment **segments;
     struct segue_graph_node *nodes;
     struct segue_graph_edge *edges;
@@ -141,7 +143,7 @@ static uint32_t find_reasons(const struct builder *builder, const struct segue_g
     const struct segue_segment *to = builder->segments[edge->to];
     if (!from || !to)
         return SEGUE_GRAPH_REASON_JOIN;
-    return segue_graph_conflict_reasons(from, to, builder->command_buffer->flags);
+    return segue_graph_conflict_reasons(from, to, builder->flags);
 }
 
 /** Says of each edge why it is there. They are sorted, and nodes are in order of creation. */
@@ -179,6 +181,7 @@ static void keep_view(struct builder *builder, struct segue_graph_view *out_view
     explain_edges(builder);
     segue_release(&command_buffer->device->allocator, command_buffer->view_memory,
                   command_buffer->view_memory_bytes);
+    command_buffer->view_flags = builder->flags;
     command_buffer->view_memory = builder->memory;
     command_buffer->view_memory_bytes = builder->memory_bytes;
     command_buffer->view = (struct segue_graph_view){
@@ -318,11 +321,14 @@ static segue_status describe_program(struct builder *builder, struct segue_progr
 {
     const segue_command_buffer *command_buffer = builder->command_buffer;
     struct segue_backend *backend = command_buffer->device->backend;
+    if (program->aliases.count != 0)
+        builder->flags &= ~(uint32_t)SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT;
     struct segue_plan plan;
-    segue_status status = backend->ops->program_plan
-                              ? backend->ops->program_plan(backend, program->backend, &plan)
-                              : segue_plan_build(builder->recording, SEGUE_EXECUTION_GRAPH,
-                                                 command_buffer->order_seed, &plan);
+    segue_status status =
+        backend->ops->program_plan
+            ? backend->ops->program_plan(backend, program->backend, &plan)
+            : segue_plan_build_aliased(builder->recording, SEGUE_EXECUTION_GRAPH,
+                                       command_buffer->order_seed, &program->aliases, &plan);
     if (status != SEGUE_OK)
         return status;
     const uint8_t *types = backend->ops->program_node_types(backend, program->backend);
@@ -380,6 +386,7 @@ segue_status segue_command_buffer_get_graph(segue_command_buffer *command_buffer
     struct builder builder = {
         .command_buffer = command_buffer,
         .recording = command_buffer->recording,
+        .flags = command_buffer->flags,
     };
     switch (stage) {
     case SEGUE_GRAPH_STAGE_DAG:

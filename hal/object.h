@@ -83,6 +83,8 @@ struct segue_device {
     pthread_cond_t submission_changed;
     /** All queues, linked through segue_queue.next. */
     segue_queue *queues;
+    /** segue_cache_budget.max_table_graphs. */
+    uint32_t max_table_graphs;
     struct segue_submission_pool submission_pool;
     /** SEGUE_DEVICE_LOST once the device is lost, set by segue_raise. */
     atomic_int lost;

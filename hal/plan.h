@@ -116,6 +116,11 @@ segue_plan_dependency_type(const struct segue_plan *plan, const struct segue_pla
 segue_status segue_plan_build(const struct segue_recording *recording,
                               enum segue_execution_mode mode, uint64_t order_seed,
                               struct segue_plan *out_plan);
+/** The same for tables of a pattern; NULL: no slots that are distinct stand for the same memory. */
+segue_status segue_plan_build_aliased(const struct segue_recording *recording,
+                                      enum segue_execution_mode mode, uint64_t order_seed,
+                                      const struct segue_slot_pattern *aliases,
+                                      struct segue_plan *out_plan);
 void segue_plan_finish(struct segue_plan *plan);
 
 /** Full validation: SEGUE_HAZARD naming both commands and ranges if two commands that nothing

@@ -3,7 +3,6 @@
 
 #include "cost.h"
 #include "queue.h"
-#include "table.h"
 
 #include <string.h>
 
@@ -22,6 +21,9 @@ static void free_shell(struct segue_program *program)
     segue_release(allocator, program->slots, program->slot_count * sizeof *program->slots);
     segue_release(allocator, program->constants,
                   program->constant_count * sizeof *program->constants);
+    segue_slot_pattern_finish(&program->aliases, allocator);
+    if (program->is_for_table)
+        atomic_fetch_sub_explicit(&recording->table_program_count, 1, memory_order_relaxed);
     segue_release(allocator, program, sizeof *program);
     segue_recording_release(recording);
 }
@@ -37,8 +39,9 @@ void segue_program_release(struct segue_program *program)
 
 /** A program without a backend program, holding recording and table. */
 static struct segue_program *create_shell(struct segue_recording *recording,
-                                          const struct segue_binding_table *table)
+                                          const struct segue_program_binding *binding)
 {
+    const struct segue_binding_table *table = binding ? binding->table : NULL;
     const struct segue_allocator *allocator = &recording->device->allocator;
     struct segue_program *program = segue_allocate_zeroed(allocator, 1, sizeof *program);
     if (!program)
@@ -58,6 +61,12 @@ static struct segue_program *create_shell(struct segue_recording *recording,
     atomic_init(&program->references, 1);
     program->recording = recording;
     segue_recording_retain(recording);
+    if (binding) {
+        program->is_for_table = true;
+        atomic_fetch_add_explicit(&recording->table_program_count, 1, memory_order_relaxed);
+        program->aliases = *binding->aliases;
+        *binding->aliases = (struct segue_slot_pattern){0};
+    }
     if (table && table->constant_count != 0) {
         size_t constants_bytes = table->constant_count * sizeof *program->constants;
         program->constants = segue_allocate(allocator, constants_bytes);
@@ -96,8 +105,8 @@ static segue_status build(segue_device *device, const struct segue_program_reque
 {
     uint64_t start_ns = segue_now_ns();
     struct segue_plan plan = {0};
-    segue_status status =
-        segue_plan_build(request->recording, request->mode, request->order_seed, &plan);
+    segue_status status = segue_plan_build_aliased(request->recording, request->mode,
+                                                   request->order_seed, request->aliases, &plan);
     if (status != SEGUE_OK)
         return status;
     stats->lower_ns = segue_now_ns() - start_ns;
@@ -126,9 +135,10 @@ static bool may_find_graph(const segue_command_buffer *command_buffer)
                             command_buffer->recording->work_count);
 }
 
-/** Makes a graph; where there is to be a stream instead, because the driver fails or the command
- *  buffer is not worth one, returns SEGUE_OK and says so in `request`. */
-static segue_status make_graph(segue_command_buffer *command_buffer,
+/** Makes a graph (or asks first, see segue_program_binding); where there is to be a stream instead,
+ * because the driver fails or the command buffer is not worth one, returns SEGUE_OK and says so in
+ * `request`. */
+static segue_status make_graph(segue_command_buffer *command_buffer, bool ask_first,
                                struct segue_program_request *request,
                                struct segue_command_buffer_stats *stats,
                                struct segue_program *program)
@@ -140,6 +150,8 @@ static segue_status make_graph(segue_command_buffer *command_buffer,
     if (may_fall)
         segue_tolerate(&tolerance, "a stream is tried instead", is_graph_trouble);
     segue_status status = reuse(device, request, stats, program, &found);
+    if (status == SEGUE_OK && !program->backend && found.is_busy && ask_first)
+        status = SEGUE_TIMEOUT;
     // What comes a second time will come again: from now on it is a graph.
     if (request->is_one_shot && !program->backend && !found.is_known)
         request->mode = SEGUE_EXECUTION_STREAM;
@@ -147,6 +159,10 @@ static segue_status make_graph(segue_command_buffer *command_buffer,
         status = build(device, request, stats, program);
     if (!may_fall)
         return status;
+    if (status == SEGUE_TIMEOUT) {
+        segue_tolerate_end(&tolerance);
+        return status;
+    }
     if (status != SEGUE_OK && !is_graph_trouble(status)) {
         segue_tolerate_refuse(&tolerance);
         return status;
@@ -163,7 +179,7 @@ static segue_status make_graph(segue_command_buffer *command_buffer,
 /** Makes the program in the mode that the command buffer has come to, which may turn out to be
  *  another one: see segue_execution_mode. */
 static segue_status make(segue_command_buffer *command_buffer,
-                         const struct segue_binding_table *table,
+                         const struct segue_program_binding *binding,
                          struct segue_command_buffer_stats *stats, struct segue_program *program)
 {
     segue_device *device = command_buffer->device;
@@ -171,15 +187,17 @@ static segue_status make(segue_command_buffer *command_buffer,
         .mode = command_buffer->resolved_mode,
         .recording = program->recording,
         .order_seed = command_buffer->order_seed,
-        .table = table,
+        .table = binding ? binding->table : NULL,
+        .aliases = &program->aliases,
     };
     if (request.mode == SEGUE_EXECUTION_STREAM && may_find_graph(command_buffer)) {
         request.mode = SEGUE_EXECUTION_GRAPH;
         request.is_one_shot = true;
     }
-    segue_status status = request.mode == SEGUE_EXECUTION_GRAPH
-                              ? make_graph(command_buffer, &request, stats, program)
-                              : SEGUE_OK;
+    segue_status status =
+        request.mode == SEGUE_EXECUTION_GRAPH
+            ? make_graph(command_buffer, binding && binding->ask_first, &request, stats, program)
+            : SEGUE_OK;
     if (status == SEGUE_OK && !program->backend)
         status = build(device, &request, stats, program);
     command_buffer->resolved_mode = request.mode;
@@ -188,62 +206,28 @@ static segue_status make(segue_command_buffer *command_buffer,
 }
 
 segue_status segue_program_create(segue_command_buffer *command_buffer,
-                                  const struct segue_binding_table *table,
+                                  const struct segue_program_binding *binding,
                                   struct segue_command_buffer_stats *stats,
                                   struct segue_program **out_program)
 {
     segue_device *device = command_buffer->device;
-    struct segue_program *program = create_shell(command_buffer->recording, table);
+    struct segue_program *program = create_shell(command_buffer->recording, binding);
     if (!program)
         return segue_fail(device, SEGUE_OUT_OF_HOST_MEMORY,
                           "no host memory for the program of command buffer \"%s\"",
                           command_buffer->label);
     struct segue_command_buffer_stats updated = *stats;
-    segue_status status = make(command_buffer, table, &updated, program);
+    segue_status status = make(command_buffer, binding, &updated, program);
     if (status != SEGUE_OK) {
+        // A second attempt wants the aliases, too.
+        if (binding) {
+            *binding->aliases = program->aliases;
+            program->aliases = (struct segue_slot_pattern){0};
+        }
         free_shell(program);
         return status;
     }
     *stats = updated;
-    *out_program = program;
-    return SEGUE_OK;
-}
-
-static bool is_made_for(const struct segue_program *program,
-                        const struct segue_binding_table *table)
-{
-    if (!table)
-        return program->slot_count == 0 && program->constant_count == 0;
-    return segue_table_equal(program->slots, program->slot_count, table->slots,
-                             table->slot_count) &&
-           program->constant_count == table->constant_count &&
-           (table->constant_count == 0 ||
-            memcmp(program->constants, table->constants,
-                   table->constant_count * sizeof *table->constants) == 0);
-}
-
-segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_buffer,
-                                                  const struct segue_binding_table *table,
-                                                  struct segue_program **out_program)
-{
-    struct segue_program *program = command_buffer->program;
-    uint32_t slot_count = table ? table->slot_count : 0;
-    if (slot_count != command_buffer->slot_count)
-        return segue_fail(command_buffer->device, SEGUE_INVALID_ARGUMENT,
-                          "command buffer \"%s\" has %u slots, but the table has %u",
-                          command_buffer->label, command_buffer->slot_count, slot_count);
-    if (!program || !is_made_for(program, table)) {
-        segue_status status = segue_table_check(command_buffer->recording, table);
-        if (status == SEGUE_OK && command_buffer->device->validation == SEGUE_VALIDATION_FULL)
-            status = segue_hazard_check(command_buffer->recording, table);
-        if (status == SEGUE_OK)
-            status = segue_program_create(command_buffer, table, &command_buffer->stats, &program);
-        if (status != SEGUE_OK)
-            return status;
-        segue_program_release(command_buffer->program);
-        command_buffer->program = program;
-    }
-    segue_program_retain(program);
     *out_program = program;
     return SEGUE_OK;
 }

@@ -204,13 +204,13 @@ bool segue_device_reap(segue_device *device)
 
 /** [locked] */
 static segue_status submit_locked(segue_queue *queue, const struct segue_submission *submission,
-                                  struct segue_work_list *finished)
+                                  struct segue_acquire *acquire, struct segue_work_list *finished)
 {
     segue_status status = reap(queue, finished);
     if (status != SEGUE_OK)
         return status;
     struct segue_work *work;
-    status = segue_work_create(queue, submission, finished, &work);
+    status = segue_work_create(queue, submission, acquire, finished, &work);
     if (status != SEGUE_OK)
         return status;
     if (queue->deferred.first || segue_work_readiness(work) != SEGUE_WORK_READY) {
@@ -235,12 +235,20 @@ segue_status segue_queue_submit(segue_queue *queue, const struct segue_submissio
     segue_status status = segue_device_check(device);
     if (status != SEGUE_OK)
         return status;
-    struct segue_work_list finished = {0};
-    pthread_mutex_lock(&device->submission_lock);
-    status = submit_locked(queue, submission, &finished);
-    pthread_mutex_unlock(&device->submission_lock);
-    segue_work_list_release(device, &finished);
-    return status;
+    struct segue_acquire acquire = {0};
+    for (;;) {
+        struct segue_work_list finished = {0};
+        pthread_mutex_lock(&device->submission_lock);
+        status = submit_locked(queue, submission, &acquire, &finished);
+        pthread_mutex_unlock(&device->submission_lock);
+        segue_work_list_release(device, &finished);
+        if (status != SEGUE_TIMEOUT)
+            return status;
+        // Nothing was submitted: a graph that another table could be written into is in use.
+        status = segue_acquire_prepare(device, &acquire);
+        if (status != SEGUE_OK)
+            return status;
+    }
 }
 
 /** Raises and forgets the queue's failure; else says what is still deferred. [locked] */

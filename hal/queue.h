@@ -173,9 +173,11 @@ segue_status segue_semaphore_raise_failure(const struct segue_semaphore *semapho
 
 /** Checks a submission and makes work of it, with all references taken and all signals promised.
  *  On failure nothing is changed; what must be released without the lock is added to `finished`.
+ *  SEGUE_TIMEOUT: see segue_command_buffer_acquire_program.
  *  [locked] */
 SEGUE_MUST_CHECK segue_status segue_work_create(segue_queue *queue,
                                                 const struct segue_submission *submission,
+                                                struct segue_acquire *acquire,
                                                 struct segue_work_list *finished,
                                                 struct segue_work **out_work);
 /** Takes promises and one-shot marks back, as if it had never been submitted. [locked] */

@@ -45,6 +45,7 @@ void segue_recording_clear(struct segue_recording *recording)
     recording->resource_count = 0;
     recording->event_uses = NULL;
     recording->event_use_count = 0;
+    recording->slot_index = NULL;
     // Objects that note the old serial are not retained any more.
     recording->serial =
         atomic_fetch_add_explicit(&recording->device->next_serial, 1, memory_order_relaxed);

@@ -10,6 +10,8 @@
 
 #include "segment.h"
 
+struct segue_slot_index;
+
 struct segue_recording {
     segue_refcount references;
     segue_device *device;
@@ -28,12 +30,18 @@ struct segue_recording {
     size_t group_count;
     size_t group_capacity;
     uint32_t slot_count;
+    uint32_t constant_slot_count;
     /** The command buffer's, bits of segue_command_buffer_flags. */
     uint32_t flags;
     /** What submissions do to events, one entry per event; in the arena. Set at the end of
      *  recording (segue_recording_collect_events). */
     const struct segue_event_use *event_uses;
     uint32_t event_use_count;
+    /** Which commands name which slot (slot_index.h); in the arena, set at the end of recording.
+     *  NULL without slots. */
+    struct segue_slot_index *slot_index;
+    /** Programs of it that were made for a table and are alive. */
+    _Atomic uint32_t table_program_count;
     /** Objects kept alive (retained mode). */
     struct segue_object **resources;
     size_t resource_count;

@@ -275,13 +275,15 @@ static segue_status resolve_table(const segue_queue *queue, const struct segue_e
 
 static segue_status acquire_program(const segue_queue *queue,
                                     const struct segue_execution *execution,
+                                    struct segue_acquire *acquire,
                                     struct segue_program **out_program)
 {
     const struct segue_allocator *allocator = &queue->device->allocator;
     const uint32_t count = execution->binding_count;
     const uint32_t constant_count = execution->constant_count;
     if (count == 0 && constant_count == 0)
-        return segue_command_buffer_acquire_program(execution->command_buffer, NULL, out_program);
+        return segue_command_buffer_acquire_program(execution->command_buffer, NULL, acquire,
+                                                    out_program);
 
     struct segue_range stack_slots[STACK_SLOTS];
     uint64_t stack_constants[STACK_CONSTANTS];
@@ -306,8 +308,8 @@ static segue_status acquire_program(const segue_queue *queue,
             .constants = constants,
             .constant_count = constant_count,
         };
-        status =
-            segue_command_buffer_acquire_program(execution->command_buffer, &table, out_program);
+        status = segue_command_buffer_acquire_program(execution->command_buffer, &table, acquire,
+                                                      out_program);
     }
     if (constants != stack_constants)
         segue_release(allocator, constants, constant_count * sizeof *constants);
@@ -317,7 +319,8 @@ static segue_status acquire_program(const segue_queue *queue,
 }
 
 static segue_status take_programs(struct segue_work *work,
-                                  const struct segue_submission *submission)
+                                  const struct segue_submission *submission,
+                                  struct segue_acquire *acquire)
 {
     for (uint32_t i = 0; i < submission->execution_count; i++) {
         const struct segue_execution *execution = &submission->executions[i];
@@ -326,7 +329,7 @@ static segue_status take_programs(struct segue_work *work,
             (execution->command_buffer->flags & SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS) != 0)
             status = check_filled(work->queue, execution->command_buffer);
         if (status == SEGUE_OK)
-            status = acquire_program(work->queue, execution, &work->programs[i]);
+            status = acquire_program(work->queue, execution, acquire, &work->programs[i]);
         if (status != SEGUE_OK)
             return status;
         work->program_count++;
@@ -353,7 +356,8 @@ static segue_status check_arrays(const segue_queue *queue,
 }
 
 segue_status segue_work_create(segue_queue *queue, const struct segue_submission *submission,
-                               struct segue_work_list *finished, struct segue_work **out_work)
+                               struct segue_acquire *acquire, struct segue_work_list *finished,
+                               struct segue_work **out_work)
 {
     segue_status status = check_arrays(queue, submission);
     if (status != SEGUE_OK)
@@ -366,7 +370,7 @@ segue_status segue_work_create(segue_queue *queue, const struct segue_submission
     if (status == SEGUE_OK)
         status = take_signals(work, submission);
     if (status == SEGUE_OK)
-        status = take_programs(work, submission);
+        status = take_programs(work, submission, acquire);
     if (status != SEGUE_OK) {
         segue_work_withdraw(work, submission);
         segue_work_list_append(finished, work);

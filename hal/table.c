@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include "record.h"
+#include "slot_index.h"
 
 #include <inttypes.h>
 
@@ -31,15 +32,16 @@ static segue_status check_range(const struct check *check, const struct segue_ra
     if (range->offset_bytes > bound->length_bytes)
         return fail_check(check, SEGUE_OUT_OF_RANGE,
                           "offset %" PRIu64 " of slot %u lies behind the %" PRIu64
-                          " bytes of buffer \"%s\" that the submission binds to it",
+                          " bytes of buffer \"%s\" that the submission binds to it; bind more",
                           range->offset_bytes, slot, bound->length_bytes, buffer->label);
     uint64_t rest_bytes = bound->length_bytes - range->offset_bytes;
     if (range->length_bytes != SEGUE_WHOLE_SIZE && range->length_bytes > rest_bytes)
         return fail_check(
             check, SEGUE_OUT_OF_RANGE,
             "%" PRIu64 " bytes at offset %" PRIu64 " of slot %u go beyond the %" PRIu64
-            " bytes of buffer \"%s\" that the submission binds to it",
-            range->length_bytes, range->offset_bytes, slot, bound->length_bytes, buffer->label);
+            " bytes of buffer \"%s\" that the submission binds to it; bind %" PRIu64 " or more",
+            range->length_bytes, range->offset_bytes, slot, bound->length_bytes, buffer->label,
+            range->offset_bytes + range->length_bytes);
     if ((rules.usage & ~buffer->usage) != 0)
         return fail_check(check, SEGUE_INVALID_ACCESS,
                           "buffer \"%s\" in slot %u has usage 0x%x and lacks 0x%x; bind one with "
@@ -49,7 +51,7 @@ static segue_status check_range(const struct check *check, const struct segue_ra
     if ((address_offset & rules.align_mask) != 0)
         return fail_check(check, SEGUE_INVALID_ARGUMENT,
                           "buffer \"%s\" in slot %u is used at byte %" PRIu64
-                          " of its memory, which is not a multiple of %u",
+                          " of its memory, which is not a multiple of %u; bind it at one that is",
                           buffer->label, slot, address_offset, rules.align_mask + 1);
     return SEGUE_OK;
 }
@@ -67,8 +69,10 @@ static segue_status check_fill(const struct check *check, const struct segue_fil
     if ((length_bytes & rules.align_mask) != 0)
         return fail_check(
             check, SEGUE_INVALID_ARGUMENT,
-            "slot %u leaves %" PRIu64 " bytes to fill, not a multiple of the pattern's %u",
-            segue_range_slot(&fill->target), length_bytes, fill->base.pattern_size_bytes);
+            "slot %u leaves %" PRIu64 " bytes to fill, not a multiple of the pattern's %u; bind "
+            "%" PRIu64 " bytes less",
+            segue_range_slot(&fill->target), length_bytes, fill->base.pattern_size_bytes,
+            length_bytes % fill->base.pattern_size_bytes);
     if (length_bytes == 0 && !fill->base.is_empty)
         return fail_check(check, SEGUE_OUT_OF_RANGE, "slot %u leaves no bytes to fill; bind more",
                           segue_range_slot(&fill->target));
@@ -101,7 +105,7 @@ static segue_status check_copy(const struct check *check, const struct segue_cop
     if (source.memory == target.memory && distance < source.length_bytes)
         return fail_check(check, SEGUE_INVALID_ARGUMENT,
                           "with this table source and target overlap: bytes %" PRIu64
-                          " and %" PRIu64 " of one memory, length %" PRIu64,
+                          " and %" PRIu64 " of one memory, length %" PRIu64 "; bind others",
                           source.offset_bytes, target.offset_bytes, source.length_bytes);
     return SEGUE_OK;
 }
@@ -151,14 +155,86 @@ segue_status segue_table_check(const struct segue_recording *recording,
     return SEGUE_OK;
 }
 
-bool segue_table_equal(const struct segue_range *a, uint32_t a_count, const struct segue_range *b,
-                       uint32_t b_count)
+/** Checks the commands that name one slot and have not been met. */
+static segue_status check_users(struct check *check, struct segue_slot_index *index, uint32_t slot)
 {
-    if (a_count != b_count)
+    for (uint32_t k = index->first[slot]; k < index->first[slot + 1]; k++) {
+        const struct segue_slot_user *user = segue_slot_index_meet(index, k);
+        if (!user)
+            continue;
+        check->segment = user->segment;
+        segue_status status = check_segment(check);
+        if (status != SEGUE_OK)
+            return status;
+    }
+    return SEGUE_OK;
+}
+
+segue_status segue_table_check_since(const struct segue_recording *recording,
+                                     const struct segue_binding_table *table,
+                                     const struct segue_binding_table *valid)
+{
+    struct check check = {.recording = recording, .table = table};
+    segue_slot_index_begin_round(recording->slot_index);
+    for (uint32_t i = 0; i < table->slot_count; i++) {
+        if (segue_slot_is_same(&table->slots[i], &valid->slots[i]))
+            continue;
+        segue_status status = check_users(&check, recording->slot_index, i);
+        if (status != SEGUE_OK)
+            return status;
+    }
+    return SEGUE_OK;
+}
+
+static segue_status refuse_aliases(const struct segue_recording *recording,
+                                   const struct segue_binding_table *table)
+{
+    uint32_t first = 0;
+    uint32_t second = 0;
+    segue_slot_pattern_find_pair(recording, table, &first, &second);
+    const struct segue_range *a = &table->slots[first];
+    const struct segue_range *b = &table->slots[second];
+    return segue_fail(
+        recording->device, SEGUE_INVALID_ARGUMENT,
+        "command buffer \"%s\": slots %u and %u overlap and commands write one of them: %" PRIu64
+        " bytes at offset %" PRIu64 " of buffer \"%s\", %" PRIu64 " at %" PRIu64
+        " of \"%s\"; it was created with SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT: bind what does not "
+        "overlap, or add SEGUE_COMMAND_BUFFER_LOWER_ALIASES",
+        recording->label, first, second, a->length_bytes, a->offset_bytes,
+        segue_range_buffer(a)->label, b->length_bytes, b->offset_bytes,
+        segue_range_buffer(b)->label);
+}
+
+segue_status segue_table_check_aliases(const struct segue_recording *recording,
+                                       const struct segue_binding_table *table,
+                                       const struct segue_binding_table *valid,
+                                       struct segue_slot_pattern *out_aliases)
+{
+    if ((recording->flags & SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT) == 0)
+        return SEGUE_OK;
+    struct segue_slot_pattern aliases = {0};
+    segue_status status = segue_slot_pattern_find(recording, table, valid, &aliases);
+    if (status != SEGUE_OK)
+        return status;
+    if (aliases.count == 0 || (recording->flags & SEGUE_COMMAND_BUFFER_LOWER_ALIASES) != 0) {
+        *out_aliases = aliases;
+        return SEGUE_OK;
+    }
+    status = refuse_aliases(recording, table);
+    segue_slot_pattern_finish(&aliases, &recording->device->allocator);
+    return status;
+}
+
+bool segue_table_equal(const struct segue_binding_table *a, const struct segue_binding_table *b)
+{
+    if (a->slot_count != b->slot_count || a->constant_count != b->constant_count)
         return false;
-    for (uint32_t i = 0; i < a_count; i++) {
-        if (a[i].object != b[i].object || a[i].offset_bytes != b[i].offset_bytes ||
-            a[i].length_bytes != b[i].length_bytes)
+    for (uint32_t i = 0; i < a->slot_count; i++) {
+        if (!segue_slot_is_same(&a->slots[i], &b->slots[i]))
+            return false;
+    }
+    for (uint32_t i = 0; i < a->constant_count; i++) {
+        if (a->constants[i] != b->constants[i])
             return false;
     }
     return true;

@@ -237,6 +237,129 @@ static void views_in_a_table(void **state)
     }
 }
 
+/** A chain of slow steps on slot 0. */
+static segue_command_buffer *record_slow(struct segue_test *test)
+{
+    segue_command_buffer *commands = segue_test_begin_with(test, 1, 0);
+    for (uint32_t step = 0; step < 4; ++step) {
+        scale(test, commands, segue_test_slot(0, 0, 16), step);
+        segue_test_barrier(commands);
+    }
+    CHECK_OK(segue_command_buffer_end(commands));
+    return commands;
+}
+
+static void expect_slow(segue_buffer *data, uint64_t seed, uint32_t times)
+{
+    uint32_t expected[4];
+    for (uint32_t i = 0; i < 4; ++i) {
+        expected[i] = segue_test_word(seed, i);
+        for (uint32_t step = 0; step < 4 * times; ++step)
+            expected[i] = expected[i] * 3 + step % 4;
+    }
+    segue_test_expect(data, 0, expected, 4);
+}
+
+/** Each submission has the values of its own table, whatever is bound while it runs. */
+static void tables_in_flight(void **state)
+{
+    struct segue_test *test = *state;
+    enum { BUFFERS = 4 };
+    // Two, the same again, three with two tables, and tables for what has just been let go.
+    static const uint32_t order[] = {0, 1, 1, 0, 1, 0, 2, 3, 2, 0, 3, 1};
+    segue_buffer *data[BUFFERS];
+    uint32_t times[BUFFERS] = {0};
+    for (uint32_t i = 0; i < BUFFERS; ++i)
+        data[i] = segue_test_words(test, 4, i);
+    segue_command_buffer *commands = record_slow(test);
+    for (uint32_t i = 0; i < sizeof(order) / sizeof(order[0]); ++i) {
+        const struct segue_buffer_ref table = segue_test_whole(data[order[i]]);
+        const uint64_t done = segue_test_submit_with(test, commands, &table, 1);
+        ++times[order[i]];
+        if (i >= 8)
+            segue_test_wait(test, done - 1);
+    }
+    segue_test_wait(test, test->done_value);
+    for (uint32_t i = 0; i < BUFFERS; ++i)
+        expect_slow(data[i], i, times[i]);
+}
+
+/** The same on two queues at once. */
+static void tables_on_two_queues(void **state)
+{
+    struct segue_test *test = *state;
+    segue_queue *queues[] = {test->queue, segue_test_queue(test)};
+    segue_buffer *data[] = {segue_test_words(test, 4, 0), segue_test_words(test, 4, 1)};
+    segue_command_buffer *commands = record_slow(test);
+    for (uint32_t i = 0; i < 8; ++i) {
+        const struct segue_buffer_ref table = segue_test_whole(data[i % 2]);
+        const struct segue_execution execution = {
+            .command_buffer = commands, .bindings = &table, .binding_count = 1};
+        const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+        CHECK_OK(segue_queue_submit(queues[i % 2], &submission));
+    }
+    for (uint32_t i = 0; i < 2; ++i) {
+        CHECK_OK(segue_queue_wait_idle(queues[i]));
+        expect_slow(data[i], i, 4);
+    }
+}
+
+/** With room for one table in flight the next one waits, and is right. */
+static void a_table_waits_for_another(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data[] = {segue_test_words(test, 4, 0), segue_test_words(test, 4, 1)};
+    segue_device_set_cache_budget(
+        test->device, &(struct segue_cache_budget){.max_bytes = SEGUE_CACHE_DEFAULT_BYTES,
+                                                   .max_graphs = SEGUE_CACHE_DEFAULT_GRAPHS,
+                                                   .max_table_graphs = 1});
+    segue_command_buffer *commands = record_slow(test);
+    for (uint32_t i = 0; i < 6; ++i) {
+        const struct segue_buffer_ref table = segue_test_whole(data[i % 2]);
+        segue_test_submit_with(test, commands, &table, 1);
+    }
+    segue_test_wait(test, test->done_value);
+    expect_slow(data[0], 0, 3);
+    expect_slow(data[1], 1, 3);
+}
+
+/** What distinct slots do not share may be in any order, and what they do share keeps its own. */
+static void distinct_slots_that_overlap(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 1);
+    uint32_t expected[8];
+    for (uint32_t i = 0; i < 8; ++i)
+        expected[i] = segue_test_word(1, i);
+    for (uint32_t lower = 0; lower < 2; ++lower) {
+        segue_command_buffer *commands = segue_test_begin_with(
+            test, 2,
+            SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT | (lower ? SEGUE_COMMAND_BUFFER_LOWER_ALIASES : 0));
+        for (uint32_t step = 0; step < 4; ++step) {
+            scale(test, commands, segue_test_slot(step % 2, 0, 16), step);
+            segue_test_barrier(commands);
+        }
+        CHECK_OK(segue_command_buffer_end(commands));
+        for (uint32_t first = 0; first <= 4; first += 2) {
+            const struct segue_buffer_ref table[] = {segue_test_ref(data, 0, 16),
+                                                     segue_test_ref(data, (uint64_t)first * 4, 16)};
+            if (!lower && first < 4) {
+                CHECK_ERROR(submit(test, commands, table, 2), SEGUE_INVALID_ARGUMENT,
+                            "slots 0 and 1 overlap");
+                continue;
+            }
+            CHECK_OK(submit(test, commands, table, 2));
+            for (uint32_t step = 0; step < 4; ++step)
+                for (uint32_t i = 0; i < 4; ++i) {
+                    uint32_t *word = &expected[i + (step % 2) * first];
+                    *word = *word * 3 + step;
+                }
+        }
+    }
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    segue_test_expect(data, 0, expected, 8);
+}
+
 static const struct CMUnitTest tests[] = {
     segue_test_case(a_table_per_submission),
     segue_test_case(the_same_table_again),
@@ -248,6 +371,10 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(a_table_for_no_slots),
     segue_test_case(more_tables_than_are_kept),
     segue_test_case(views_in_a_table),
+    segue_test_case(tables_in_flight),
+    segue_test_case(tables_on_two_queues),
+    segue_test_case(a_table_waits_for_another),
+    segue_test_case(distinct_slots_that_overlap),
 };
 
 const struct segue_conformance_area segue_conformance_slots = {"slots", tests,

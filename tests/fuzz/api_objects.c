@@ -29,7 +29,8 @@ static void give_up(struct api_world *world, void *object, void (*destroy)(void 
         destroy(object);
         return;
     }
-    FUZZ_CHECK(world->kept_count < API_KEPT, "too many are kept");
+    FUZZ_CHECK(world->kept_count < API_KEPT, "expected fewer than %d kept objects; %u are",
+               (int)API_KEPT, world->kept_count);
     world->kept[world->kept_count++] = (struct api_kept){object, destroy};
 }
 
@@ -57,7 +58,8 @@ static void create_buffer(struct api_world *world, struct api_buffer *buffer)
         return;
     FUZZ_CHECK(params.size_bytes > 0 && params.size_bytes <= API_BUFFER_BYTES &&
                    params.memory <= SEGUE_MEMORY_CONSTANT && params.usage <= 15,
-               "a buffer was made of nonsense");
+               "expected a failure; a buffer was made of %llu bytes, memory type %d, usage 0x%x",
+               (unsigned long long)params.size_bytes, (int)params.memory, params.usage);
     give_up(world, buffer->handle, destroy_buffer);
     *buffer = (struct api_buffer){created, params.size_bytes};
 }
@@ -78,7 +80,9 @@ static void create_view(struct api_world *world, struct api_buffer *buffer)
     segue_buffer_get_info(view, &info);
     FUZZ_CHECK(offset <= parent->size_bytes && info.size_bytes <= parent->size_bytes - offset &&
                    info.size_bytes > 0,
-               "a view reaches out of its parent");
+               "expected a view inside %llu bytes; it has %llu bytes at %llu",
+               (unsigned long long)parent->size_bytes, (unsigned long long)info.size_bytes,
+               (unsigned long long)offset);
     give_up(world, buffer->handle, destroy_buffer);
     *buffer = (struct api_buffer){view, info.size_bytes};
 }
@@ -92,7 +96,10 @@ static void move_bytes(struct api_world *world, const struct api_buffer *buffer)
     segue_status status =
         write ? CALL(world, segue_buffer_write(buffer->handle, offset, bytes, length))
               : CALL(world, segue_buffer_read(buffer->handle, offset, bytes, length));
-    FUZZ_CHECK(status != SEGUE_OK || (buffer->handle != NULL && inside), "bytes out of a buffer");
+    FUZZ_CHECK(status != SEGUE_OK || (buffer->handle != NULL && inside),
+               "expected a failure; %llu bytes at %llu of a buffer of %llu were %s",
+               (unsigned long long)length, (unsigned long long)offset,
+               (unsigned long long)buffer->size_bytes, write ? "written" : "read");
     void *pointer = NULL;
     if (CALL(world, segue_buffer_map(buffer->handle, &pointer)) == SEGUE_OK)
         memset(pointer, (int)length, buffer->size_bytes);
@@ -149,19 +156,19 @@ static void create_command_buffer(struct api_world *world, struct api_command_bu
         .slot_count = choice >= 224 ? UINT32_MAX : (choice >> 5) % 4,
         .order_seed = more % 4,
     };
-    const uint32_t known_flags = SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED |
-                                 SEGUE_COMMAND_BUFFER_BARRIER_ORDER |
-                                 SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT |
-                                 SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS;
+    const uint32_t known_flags =
+        SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED |
+        SEGUE_COMMAND_BUFFER_BARRIER_ORDER | SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT |
+        SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS | SEGUE_COMMAND_BUFFER_LOWER_ALIASES;
     segue_command_buffer *created = NULL;
     if (CALL(world, segue_command_buffer_create(world->device, &params, &created)) != SEGUE_OK)
         return;
     FUZZ_CHECK(params.mode <= SEGUE_EXECUTION_STREAM && (params.flags & ~known_flags) == 0 &&
                    params.slot_count <= 65536,
-               "a command buffer was made of nonsense");
+               "expected a failure; a command buffer was made of mode %d, flags 0x%x (known are "
+               "0x%x), %u slots",
+               (int)params.mode, params.flags, known_flags, params.slot_count);
     world->keeps = world->keeps || (params.flags & SEGUE_COMMAND_BUFFER_UNRETAINED) != 0;
-    // Nobody has looked whether the tables keep that promise.
-    world->unseen = world->unseen || (params.flags & SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT) != 0;
     segue_command_buffer_destroy(commands->handle);
     *commands = (struct api_command_buffer){.handle = created, .slot_count = params.slot_count};
 }

@@ -365,7 +365,9 @@ static void record_one(struct api_world *world, struct api_command_buffer *comma
     if (status == SEGUE_OK && record[choice % 16] != record_execute)
         ++commands->command_count;
     FUZZ_CHECK(commands->command_count == before || commands->state == API_RECORDING,
-               "a command was recorded although the command buffer does not record");
+               "expected a failure, since the command buffer does not record (state %d); "
+               "recorded are %u commands, %u before",
+               (int)commands->state, commands->command_count, before);
     if (status != SEGUE_OK && commands->state == API_RECORDING && commands->failure == SEGUE_OK)
         commands->failure = status;
     if (!world->barriers || commands->state != API_RECORDING)

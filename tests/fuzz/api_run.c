@@ -78,7 +78,9 @@ static void query(struct api_world *world, segue_semaphore *semaphore)
     segue_status waited = CALL(world, segue_semaphore_wait(semaphore, wanted, 0));
     if (queried == SEGUE_OK && value >= wanted)
         FUZZ_CHECK(waited == SEGUE_OK || world->disturbed || world->wild,
-                   "the value is reached, and yet waiting for it: %s", segue_status_name(waited));
+                   "expected SEGUE_OK from a wait for %llu, since %llu is reached; it returns %s",
+                   (unsigned long long)wanted, (unsigned long long)value,
+                   segue_status_name(waited));
 }
 
 void api_run(struct api_world *world)
@@ -170,7 +172,9 @@ void api_disturb(struct api_world *world)
 static bool count_command(void *context, const struct segue_command_info *command)
 {
     uint32_t *count = context;
-    FUZZ_CHECK(command->index == *count && command->group_path != NULL, "command %u", *count);
+    FUZZ_CHECK(command->index == *count && command->group_path != NULL,
+               "expected command %u with a path of groups; visited is %u, its path %s", *count,
+               command->index, command->group_path != NULL ? command->group_path : "NULL");
     ++*count;
     return true;
 }
@@ -189,14 +193,18 @@ static void write_trace(struct api_world *world, const struct api_command_buffer
     segue_status status = segue_trace_load(path, &trace);
     bool depends = commands->slot_count > 0 || commands->has_events;
     FUZZ_CHECK(status == SEGUE_OK || (status == SEGUE_INVALID_DATA && depends),
-               "a written trace does not load: %s", segue_last_error()->message);
+               "expected SEGUE_OK from loading what was written%s; it returns %s: %s",
+               depends ? ", or SEGUE_INVALID_DATA because of slots or events" : "",
+               segue_status_name(status), segue_last_error()->message);
     if (status != SEGUE_OK)
         return;
     segue_trace_session *session = NULL;
     status = CALL(world, segue_trace_session_create(trace, world->device, NULL, &session));
     FUZZ_CHECK(status == SEGUE_OK || status == SEGUE_HAZARD || depends || world->disturbed ||
                    world->wild,
-               "a written trace cannot be replayed: %s", segue_last_error()->message);
+               "expected SEGUE_OK or SEGUE_HAZARD from a session of what was written; it returns "
+               "%s: %s",
+               segue_status_name(status), segue_last_error()->message);
     segue_trace_session_destroy(session);
     segue_trace_destroy(trace);
 }
@@ -215,7 +223,8 @@ void api_inspect(struct api_world *world)
         if (CALL(world, segue_command_buffer_visit(commands->handle, count_command, &count)) ==
             SEGUE_OK)
             FUZZ_CHECK(count == commands->command_count || commands->state != API_ENDED,
-                       "%u commands of %u", count, commands->command_count);
+                       "expected a visit of %u commands; visited are %u", commands->command_count,
+                       count);
         break;
     case 1:
     case 2:

@@ -12,13 +12,22 @@ struct api_command_buffer *api_choose_command_buffer(struct api_world *world, ui
     return &world->command_buffers[index];
 }
 
+static const char *state_name(enum api_state state)
+{
+    static const char *const names[] = {"new", "recording", "ended", "failed"};
+    return names[state];
+}
+
 void api_begin(struct api_world *world, struct api_command_buffer *commands)
 {
     segue_status status = CALL(world, segue_command_buffer_begin(commands->handle));
-    FUZZ_CHECK(status != SEGUE_OK || commands->state == API_NEW, "begun twice");
+    FUZZ_CHECK(status != SEGUE_OK || commands->state == API_NEW,
+               "expected a failure: only what is new can be begun; it is %s",
+               state_name(commands->state));
     FUZZ_CHECK(status == SEGUE_OK || commands->state != API_NEW || commands->handle == NULL ||
                    world->disturbed || world->wild,
-               "a new one could not be begun: %s", segue_last_error()->message);
+               "expected SEGUE_OK from begin of a new one; it returns %s: %s",
+               segue_status_name(status), segue_last_error()->message);
     if (status == SEGUE_OK)
         commands->state = API_RECORDING;
 }
@@ -26,16 +35,18 @@ void api_begin(struct api_world *world, struct api_command_buffer *commands)
 void api_end(struct api_world *world, struct api_command_buffer *commands)
 {
     segue_status status = CALL(world, segue_command_buffer_end(commands->handle));
-    FUZZ_CHECK(status != SEGUE_OK || commands->state == API_RECORDING, "ended twice");
+    FUZZ_CHECK(status != SEGUE_OK || commands->state == API_RECORDING,
+               "expected a failure: only what records can be ended; it is %s",
+               state_name(commands->state));
     if (commands->state != API_RECORDING)
         return;
     FUZZ_CHECK(commands->failure == SEGUE_OK || status == commands->failure,
-               "end returns %s; the first failure was %s", segue_status_name(status),
-               segue_status_name(commands->failure));
+               "expected the first failure, %s, from end; it returns %s",
+               segue_status_name(commands->failure), segue_status_name(status));
     if (status != SEGUE_OK && status != SEGUE_HAZARD && commands->failure == SEGUE_OK)
         FUZZ_CHECK(commands->group_depth > 0 || world->disturbed || world->wild,
-                   "nothing was wrong, and yet end returns %s: %s", segue_status_name(status),
-                   segue_last_error()->message);
+                   "expected SEGUE_OK from end, since nothing was wrong; it returns %s: %s",
+                   segue_status_name(status), segue_last_error()->message);
     commands->state = status == SEGUE_OK ? API_ENDED : API_FAILED;
 }
 
@@ -43,7 +54,8 @@ void api_reset(struct api_world *world, struct api_command_buffer *commands)
 {
     segue_status status = CALL(world, segue_command_buffer_reset(commands->handle));
     FUZZ_CHECK(status == SEGUE_OK || commands->handle == NULL || world->disturbed || world->wild,
-               "a reset failed: %s", segue_last_error()->message);
+               "expected SEGUE_OK from reset; it returns %s: %s", segue_status_name(status),
+               segue_last_error()->message);
     if (status != SEGUE_OK)
         return;
     *commands =

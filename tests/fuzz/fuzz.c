@@ -15,14 +15,14 @@ static char folder[64];
 /** Driver objects that earlier inputs may have left. */
 static uint64_t accepted_objects;
 
-void fuzz_fail(const char *file, int line, const char *format, ...)
+void fuzz_fail(const char *file, int line, const char *condition, const char *format, ...)
 {
     fprintf(stderr, "%s:%d: ", file, line);
     va_list arguments;
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);
-    fprintf(stderr, "\n");
+    fprintf(stderr, "\n    not so: %s\n", condition);
     abort();
 }
 
@@ -124,16 +124,17 @@ void fuzz_check_end(const struct segue_soft_api *soft, const struct fuzz_memory 
     // A kernel may have failed as late as when everything was destroyed.
     soft->set_device_lost(0);
     soft->get_report(&report);
-    FUZZ_CHECK(memory->live_count == 0, "%llu allocations are left",
+    FUZZ_CHECK(memory->live_count == 0, "expected no allocation to be left; %llu are",
                (unsigned long long)memory->live_count);
     FUZZ_CHECK(report.live_objects == accepted_objects,
-               "%llu driver objects are left: %llu allocations, %llu streams, %llu events, "
-               "%llu modules, %llu graphs, %llu executable graphs",
-               (unsigned long long)report.live_objects, (unsigned long long)report.live_allocations,
-               (unsigned long long)report.live_streams, (unsigned long long)report.live_events,
-               (unsigned long long)report.live_modules, (unsigned long long)report.live_graphs,
-               (unsigned long long)report.live_graph_execs);
-    FUZZ_CHECK(report.misuse_count == 0, "misuse: %s", report.first_misuse);
+               "expected %llu driver objects to be left; %llu are: %llu allocations, %llu streams, "
+               "%llu events, %llu modules, %llu graphs, %llu executable graphs",
+               (unsigned long long)accepted_objects, (unsigned long long)report.live_objects,
+               (unsigned long long)report.live_allocations, (unsigned long long)report.live_streams,
+               (unsigned long long)report.live_events, (unsigned long long)report.live_modules,
+               (unsigned long long)report.live_graphs, (unsigned long long)report.live_graph_execs);
+    FUZZ_CHECK(report.misuse_count == 0, "expected no misuse of the driver; first of %llu: %s",
+               (unsigned long long)report.misuse_count, report.first_misuse);
 }
 
 void fuzz_accept_leaks(const struct segue_soft_api *soft)

@@ -16,13 +16,14 @@
 /** Runs one input. Always returns 0; what is wrong ends the process. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/** Prints what is wrong and ends the process, which is a finding. */
-void fuzz_fail(const char *file, int line, const char *format, ...)
-    __attribute__((noreturn, format(printf, 3, 4)));
-#define FUZZ_CHECK(condition, ...)                      \
-    do {                                                \
-        if (!(condition))                               \
-            fuzz_fail(__FILE__, __LINE__, __VA_ARGS__); \
+/** Prints what is wrong, and the condition that was expected, and ends the process, which is a
+ * finding. */
+void fuzz_fail(const char *file, int line, const char *condition, const char *format, ...)
+    __attribute__((noreturn, format(printf, 4, 5)));
+#define FUZZ_CHECK(condition, ...)                                  \
+    do {                                                            \
+        if (!(condition))                                           \
+            fuzz_fail(__FILE__, __LINE__, #condition, __VA_ARGS__); \
     } while (0)
 
 /** The rest of an input that is read as numbers. At its end all numbers are 0. */

@@ -11,7 +11,8 @@ static bool is_verbose;
 
 segue_status api_check(struct api_world *world, segue_status status, const char *call)
 {
-    FUZZ_CHECK(segue_status_name(status) != NULL && status <= SEGUE_MISMATCH, "%s: status %d", call,
+    FUZZ_CHECK(segue_status_name(status) != NULL && status <= SEGUE_MISMATCH,
+               "%s: expected a status up to %d; it returns %d", call, (int)SEGUE_MISMATCH,
                (int)status);
     if (is_verbose)
         fprintf(stderr, "%s: %s%s%s\n", call, segue_status_name(status),
@@ -22,13 +23,17 @@ segue_status api_check(struct api_world *world, segue_status status, const char 
     const struct segue_error *error = segue_last_error();
     // Polling in vain is no failure.
     FUZZ_CHECK(status == SEGUE_TIMEOUT || (error->status == status && error->message[0] != '\0'),
-               "%s: %s without a message", call, segue_status_name(status));
+               "%s: expected a message for %s; the last error is %s, \"%s\"", call,
+               segue_status_name(status), segue_status_name(error->status), error->message);
     bool calm = !world->disturbed && !world->wild;
     bool surprising = status == SEGUE_DEVICE_LOST || status == SEGUE_DRIVER_ERROR ||
                       status == SEGUE_OUT_OF_HOST_MEMORY || status == SEGUE_UNAVAILABLE ||
                       status == SEGUE_UNIMPLEMENTED || status == SEGUE_MISMATCH ||
                       status == SEGUE_INCOMPATIBLE || status == SEGUE_COMPILE_FAILED;
-    FUZZ_CHECK(!calm || !surprising, "%s: %s: %s", call, segue_status_name(status), error->message);
+    FUZZ_CHECK(
+        !calm || !surprising,
+        "%s: expected SEGUE_OK or a refusal, since nothing was made to fail; it returns %s: %s",
+        call, segue_status_name(status), error->message);
     return status;
 }
 
@@ -72,7 +77,8 @@ static void end(struct api_world *world)
     struct segue_soft_report report;
     soft->get_report(&report);
     FUZZ_CHECK(report.hazard_count == 0 || !world->full_validation || world->wild || world->unseen,
-               "hazard: %s", report.first_hazard);
+               "expected no hazard under full validation; the driver saw %llu, first: %s",
+               (unsigned long long)report.hazard_count, report.first_hazard);
     if (world->may_leak && report.fault_count > 0)
         fuzz_accept_leaks(soft);
     fuzz_check_end(soft, &world->memory);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh [SECONDS [target...]]: builds the fuzz targets with libFuzzer and runs each for SECONDS
 # (60 if not given), as many at a time as there are cores, or SEGUE_FUZZ_JOBS. Prints the executions
-# of each. Exit code 1: something was found; the inputs are in build/fuzz-findings. What is new goes
-# into build/fuzz-corpus; `run.sh merge` adds what of it reaches new code to the corpus in the tree.
+# of each. Exit code 1: something was found; what was wrong, the inputs (as base64, too) and what they
+# do when run again are printed, and the inputs are in build/fuzz-findings. What is new goes into
+# build/fuzz-corpus; `run.sh merge` adds what of it reaches new code to the corpus in the tree.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root"
@@ -28,11 +29,12 @@ options_of() {
   [ ! -f "tests/fuzz/$1.dict" ] || echo "-dict=tests/fuzz/$1.dict"
 }
 
-# fuzz SECONDS target: a failure leaves the file build/fuzz-findings/target.failed.
+# fuzz SECONDS target: a failure leaves the file build/fuzz-findings/target.failed. A minute for one
+# input is a hang, and not another program that has the processor.
 fuzz() {
   mkdir -p "$work/$2" "$findings/$2"
   # shellcheck disable=SC2046
-  "$bin/fuzz_$2_libfuzzer" $(options_of "$2") -max_total_time="$1" -timeout=20 \
+  "$bin/fuzz_$2_libfuzzer" $(options_of "$2") -max_total_time="$1" -timeout=60 \
     -rss_limit_mb=4096 -print_final_stats=1 -artifact_prefix="$findings/$2/" \
     "$work/$2" "$corpus/$2" >"build/fuzz-$2.log" 2>&1 || : >"$findings/$2.failed"
 }
@@ -43,6 +45,24 @@ merge() {
   "$bin/fuzz_$1_libfuzzer" $(options_of "$1") -merge=1 -use_counters=0 "$corpus/$1" "$work/$1" \
     >"build/fuzz-$1-merge.log" 2>&1
   echo "$1: $(find "$corpus/$1" -type f | wc -l) files"
+}
+
+# report target: all that is needed to look into a finding on another machine.
+report() {
+  log=build/fuzz-$1.log
+  echo "what build/fuzz-$1.log says:"
+  grep -aE -A 25 '^[^ ]+\.[ch]:[0-9]+: |runtime error:|ERROR: ' "$log" | head -n 60
+  for input in "$findings/$1"/*; do
+    [ -f "$input" ] || continue
+    echo "$input, as base64:"
+    head -c 16384 "$input" | base64
+    echo "run again, its last calls:"
+    # shellcheck disable=SC2046
+    SEGUE_FUZZ_VERBOSE=1 timeout 120 "$bin/fuzz_$1_libfuzzer" $(options_of "$1") "$input" \
+      >"$log.again" 2>&1 || true
+    grep -a -m 1 -B 40 -A 2 -E '^[^ ]+\.[ch]:[0-9]+: |runtime error:|ERROR: |Executed ' \
+      "$log.again" | cut -c 1-400
+  done
 }
 
 # By itself, below: run.sh --one SECONDS target.
@@ -96,8 +116,8 @@ for target in $targets; do
   all=$((all + ${count:-0}))
   if [ -f "$findings/$target.failed" ] || [ "${count:-0}" = 0 ]; then
     failed=1
-    echo "fuzz_$target: ${count:-0} executions, FAILED; build/fuzz-$target.log ends:"
-    tail -n 40 "build/fuzz-$target.log"
+    echo "fuzz_$target: ${count:-0} executions, FAILED"
+    report "$target"
   else
     echo "fuzz_$target: $count executions, nothing found"
   fi

@@ -29,7 +29,17 @@ static segue_status mode_is_known(struct segue_test *test, bool wrong)
 
 static segue_status flags_are_known(struct segue_test *test, bool wrong)
 {
-    const struct segue_command_buffer_params params = {.flags = wrong ? 63 : 31, .label = "odd"};
+    const struct segue_command_buffer_params params = {.flags = wrong ? 127 : 63, .label = "odd"};
+    return create(test, &params);
+}
+
+static segue_status lowering_aliases_needs_distinct_slots(struct segue_test *test, bool wrong)
+{
+    const struct segue_command_buffer_params params = {
+        .flags =
+            SEGUE_COMMAND_BUFFER_LOWER_ALIASES | (wrong ? 0 : SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT),
+        .label = "odd",
+    };
     return create(test, &params);
 }
 
@@ -157,7 +167,9 @@ static segue_status groups_are_closed_at_the_end(struct segue_test *test, bool w
 static const struct pair pairs[] = {
     PAIR(create_needs_a_device, INVALID_ARGUMENT, "segue_command_buffer_create: device"),
     PAIR(mode_is_known, INVALID_ARGUMENT, "\"odd\"|mode is 3|segue_execution_mode"),
-    PAIR(flags_are_known, INVALID_ARGUMENT, "\"odd\"|flags 0x3f|segue_command_buffer_flags"),
+    PAIR(flags_are_known, INVALID_ARGUMENT, "\"odd\"|flags 0x7f|segue_command_buffer_flags"),
+    PAIR(lowering_aliases_needs_distinct_slots, INVALID_ARGUMENT,
+         "\"odd\"|SEGUE_COMMAND_BUFFER_LOWER_ALIASES|add SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT"),
     PAIR(slots_are_at_most_65536, OUT_OF_RANGE, "\"odd\"|slot_count is 65537|at most 65536"),
     PAIR(begin_needs_a_command_buffer, INVALID_ARGUMENT, "segue_command_buffer_begin|NULL"),
     PAIR(begins_once, INVALID_STATE, "\"decode\" is recording already|reset"),

@@ -142,6 +142,58 @@ static segue_status barrier_ends_in_the_slot(struct segue_test *test, bool wrong
     return submit(test, command_buffer, &binding, 1);
 }
 
+/** Fills the whole of slot 0 and copies from the whole of slot 1, which are to be distinct. */
+static segue_status use_distinct(struct segue_test *test, const struct segue_buffer_ref *bindings)
+{
+    segue_command_buffer *command_buffer =
+        segue_test_begin_with(test, 2, SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT);
+    CHECK_OK(segue_cmd_fill(command_buffer, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE), 0, 4));
+    segue_test_barrier(command_buffer);
+    CHECK_OK(segue_cmd_copy(command_buffer, segue_test_slot(1, 0, 4),
+                            segue_test_ref(pair_buffer(test, "target"), 0, 4)));
+    return submit(test, command_buffer, bindings, 2);
+}
+
+static segue_status distinct_slots_do_not_overlap(struct segue_test *test, bool wrong)
+{
+    segue_buffer *a = pair_buffer(test, "a");
+    const struct segue_buffer_ref bindings[] = {
+        segue_test_ref(a, 0, 16),
+        segue_test_ref(segue_test_view(test, a, 0, 64), wrong ? 12 : 16, 8)};
+    return use_distinct(test, bindings);
+}
+
+/** What two slots only read may be the same. */
+static segue_status distinct_slots_that_overlap_are_not_written(struct segue_test *test, bool wrong)
+{
+    segue_buffer *a = pair_buffer(test, "a");
+    const struct segue_buffer_ref source = segue_test_slot(0, 0, 4);
+    const struct segue_buffer_ref other = segue_test_ref(pair_buffer(test, "b"), 0, 4);
+    segue_command_buffer *command_buffer =
+        segue_test_begin_with(test, 2, SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT);
+    CHECK_OK(segue_cmd_copy(command_buffer, segue_test_slot(1, 0, 4),
+                            segue_test_ref(pair_buffer(test, "target"), 0, 4)));
+    segue_test_barrier(command_buffer);
+    CHECK_OK(segue_cmd_copy(command_buffer, wrong ? other : source, wrong ? source : other));
+    const struct segue_buffer_ref bindings[] = {segue_test_whole(a), segue_test_whole(a)};
+    return submit(test, command_buffer, bindings, 2);
+}
+
+/** Another table is checked where it differs from the last one. */
+static segue_status next_table_fits(struct segue_test *test, bool wrong)
+{
+    segue_buffer *a = pair_buffer(test, "a");
+    segue_command_buffer *command_buffer = pair_begin(test, 2);
+    CHECK_OK(segue_cmd_fill(command_buffer, segue_test_slot(0, 0, 4), 0, 4));
+    segue_test_barrier(command_buffer);
+    CHECK_OK(segue_cmd_fill(command_buffer, segue_test_slot(1, 8, 8), 0, 4));
+    CHECK_OK(segue_command_buffer_end(command_buffer));
+    struct segue_buffer_ref bindings[] = {segue_test_ref(a, 0, 16), segue_test_ref(a, 16, 16)};
+    CHECK_OK(pair_submit(test, command_buffer, bindings, 2));
+    bindings[1].length_bytes = wrong ? 15 : 17;
+    return pair_submit(test, command_buffer, bindings, 2);
+}
+
 static const struct pair pairs[] = {
     PAIR(offset_lies_in_the_slot, OUT_OF_RANGE,
          "command 0 (fill)|offset 16 of slot 0|15 bytes of buffer \"a\""),
@@ -164,6 +216,13 @@ static const struct pair pairs[] = {
          "(dispatch \"test_scale\")|in slot 0|byte 2|multiple of 4"),
     PAIR(bound_binding_has_the_usage, INVALID_ACCESS,
          "(dispatch \"test_scale\")|buffer \"constant\" in slot 0|lacks 0x8"),
+    PAIR(distinct_slots_do_not_overlap, INVALID_ARGUMENT,
+         "slots 0 and 1 overlap|16 bytes at offset 0 of buffer \"a\"|8 at 12 of|SLOTS_DISTINCT|add "
+         "SEGUE_COMMAND_BUFFER_LOWER_ALIASES"),
+    PAIR(distinct_slots_that_overlap_are_not_written, INVALID_ARGUMENT,
+         "slots 0 and 1 overlap|commands write one of them"),
+    PAIR(next_table_fits, OUT_OF_RANGE,
+         "command 2 (fill)|8 bytes at offset 8 of slot 1|15 bytes of buffer \"a\"|bind 16 or more"),
     PAIR(barrier_ends_in_the_slot, OUT_OF_RANGE,
          "command 0 (barrier)|8 bytes at offset 8 of slot 0"),
 };

@@ -226,6 +226,7 @@ segue_status mutant_open_backend(const struct segue_backend_open_params *params,
     ops.program_create = create_program;
     // A wrong graph must not be found again, and a right one not in its place.
     ops.program_reuse = NULL;
+    ops.program_rebind = NULL;
     ops.program_plan = NULL;
     real_ops->set_cache_budget(*out_backend, (struct segue_cache_budget){0});
     (*out_backend)->ops = &ops;

@@ -196,8 +196,9 @@ static bool has_distinct_slots(const struct program *program)
 static uint32_t choose_flags(const struct program *program)
 {
     uint32_t flags = program->seed % 8 == 3 ? SEGUE_COMMAND_BUFFER_BARRIER_ORDER : 0;
+    // Other tables than the first may break the promise.
     if (program->seed % 2 == 0 && has_distinct_slots(program))
-        flags |= SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT;
+        flags |= SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT | SEGUE_COMMAND_BUFFER_LOWER_ALIASES;
     return flags;
 }
 

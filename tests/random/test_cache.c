@@ -1,33 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Random edits of random programs: what the cache makes of a graph that was built for the program
 // before the edit is, node by node and in its results, what is built from nothing.
-#include "command_buffer.h"
-#include "cuda_backend.h"
-#include "world.h"
+#include "execs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /** Edits of each program. */
 #define ROUNDS 12
-
-/** A command buffer's executable graph; NULL if it has none. */
-static struct segue_cuda_exec *exec_of(const segue_command_buffer *commands)
-{
-    const struct segue_program *program = commands->program;
-    return program != NULL ? segue_cuda_program_exec(program->backend) : NULL;
-}
-
-/** No structure is found while this is so: what is recorded is built from nothing. */
-static void hide_structures(segue_device *device, bool hidden)
-{
-    struct segue_exec_cache *cache = &segue_cuda_of(device->backend)->exec_cache;
-    for (size_t i = 0; i < SEGUE_EXEC_CACHE_BUCKETS; i++) {
-        for (struct segue_cuda_structure *structure = cache->structures[i]; structure != NULL;
-             structure = structure->next)
-            structure->is_stale = hidden;
-    }
-}
 
 /** Constants that leave the hint of a duration (play.c) as it is, or not. */
 static void edit_constants(struct program_op *op, uint64_t *random)
@@ -66,20 +46,6 @@ static void swap_buffers(struct program *program, uint64_t *random)
     }
 }
 
-/** Whether no command touches its own source. */
-static bool is_sound(const struct program *program)
-{
-    for (uint32_t i = 0; i < program->op_count; i++) {
-        const struct program_op *op = &program->ops[i];
-        const uint32_t count = program_range_count(op);
-        for (uint32_t k = 0; k + 1 < count; k++) {
-            if (program_ranges_overlap(&op->ranges[k], &op->ranges[count - 1]))
-                return false;
-        }
-    }
-    return true;
-}
-
 /** One edit; the program stays as it was where the edit would make a hazard. */
 static void edit(struct program *program, uint64_t *random)
 {
@@ -107,63 +73,8 @@ static void edit(struct program *program, uint64_t *random)
             break;
         }
     }
-    if (!is_sound(program) || program_find_hazard(program, false, &first, &second))
+    if (!execs_are_sound(program) || program_find_hazard(program, false, &first, &second))
         *program = before;
-}
-
-/** Where inline data is staged is the one thing that may differ. */
-static bool is_update(const struct segue_cuda_exec *exec, uint32_t node)
-{
-    const uint32_t record = exec->content.records[node];
-    return record != SEGUE_NO_RECORD &&
-           segue_record_kind(exec->content.words + record) == SEGUE_COMMAND_UPDATE;
-}
-
-static void compare_execs(const struct world *world, const struct segue_cuda_exec *patched,
-                          const struct segue_cuda_exec *fresh)
-{
-    if (patched == NULL || fresh == NULL || world->soft == NULL) {
-        assert_true((patched == NULL) == (fresh == NULL));
-        return;
-    }
-    assert_ptr_not_equal(patched, fresh);
-    assert_ptr_not_equal(patched->structure, fresh->structure);
-    const size_t count = fresh->structure->graph.node_count;
-    assert_int_equal(patched->structure->graph.node_count, count);
-    for (uint32_t node = 0; node < count; node++) {
-        assert_int_equal(is_update(patched, node), is_update(fresh, node));
-        if (!is_update(fresh, node) &&
-            !world->soft->compare_graph_nodes(patched->handle, fresh->handle, node))
-            fail_msg("node %u of %zu is not what is built from nothing", (unsigned)node, count);
-    }
-}
-
-/** All but constant memory, which stays as it is. */
-static void restore(struct play *play)
-{
-    for (uint32_t i = 0; i < PROGRAM_BUFFERS; i++) {
-        if (i != PROGRAM_CONSTANT_BUFFER)
-            CHECK_OK(segue_buffer_write(play->buffers[i], 0, program_initial(i),
-                                        program_buffer_words(i) * sizeof(uint32_t)));
-    }
-}
-
-static void run(struct world *world, struct play *play, const struct program *program)
-{
-    char text[512];
-    bool equal = false;
-    restore(play);
-    CHECK_OK(play_run(play, program, 1));
-    CHECK_OK(play_compare(play, world->expected, &equal, text, sizeof(text)));
-    if (!equal)
-        fail_msg("%s", text);
-}
-
-static void drop(struct play *play)
-{
-    segue_command_buffer_destroy(play->commands);
-    segue_command_buffer_destroy(play->secondary);
-    play->commands = play->secondary = NULL;
 }
 
 static void run_program(struct world *world, uint64_t seed)
@@ -187,16 +98,16 @@ static void run_program(struct world *world, uint64_t seed)
         if (round != 0)
             edit(&program, &random);
         world_interpret(world, &program, 1);
-        drop(&play);
+        execs_drop(&play);
         CHECK_OK(play_record(&play, &program, &configuration));
-        run(world, &play, &program);
-        hide_structures(world->device, true);
+        execs_run(world, &play, &program);
+        execs_hide_structures(world->device, true);
         fresh.commands = fresh.secondary = NULL;
         CHECK_OK(play_record(&fresh, &program, &configuration));
-        run(world, &fresh, &program);
-        hide_structures(world->device, false);
-        compare_execs(world, exec_of(play.commands), exec_of(fresh.commands));
-        drop(&fresh);
+        execs_run(world, &fresh, &program);
+        execs_hide_structures(world->device, false);
+        execs_compare(world, play.commands, fresh.commands, false);
+        execs_drop(&fresh);
     }
     play_finish(&play);
 }

@@ -462,7 +462,9 @@ static segue_status acquire(segue_command_buffer *command_buffer,
                             struct segue_program **out_program)
 {
     pthread_mutex_lock(&command_buffer->device->submission_lock);
-    segue_status status = segue_command_buffer_acquire_program(command_buffer, table, out_program);
+    struct segue_acquire acquire = {0};
+    segue_status status =
+        segue_command_buffer_acquire_program(command_buffer, table, &acquire, out_program);
     pthread_mutex_unlock(&command_buffer->device->submission_lock);
     return status;
 }

@@ -75,7 +75,9 @@ static segue_status make_program(struct record_fixture *fixture,
     const struct segue_binding_table table = {.slots = &slot, .slot_count = 1};
     struct segue_program *program = NULL;
     pthread_mutex_lock(&fixture->device->submission_lock);
-    segue_status status = segue_command_buffer_acquire_program(command_buffer, &table, &program);
+    struct segue_acquire acquire = {0};
+    segue_status status =
+        segue_command_buffer_acquire_program(command_buffer, &table, &acquire, &program);
     pthread_mutex_unlock(&fixture->device->submission_lock);
     segue_program_release(program);
     return status;

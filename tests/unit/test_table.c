@@ -129,6 +129,7 @@ static void equal_tables_are_equal(void **state)
 {
     struct record_fixture *fixture = *state;
     const struct segue_range base[2] = {bound(fixture->a, 0, 4), bound(fixture->b, 4, 8)};
+    const struct segue_binding_table base_table = {.slots = base, .slot_count = 2};
     for (int i = 0; i < 4; i++) {
         struct segue_range other[2] = {base[0], base[1]};
         if (i == 1)
@@ -137,10 +138,21 @@ static void equal_tables_are_equal(void **state)
             other[1].offset_bytes++;
         else if (i == 3)
             other[1].length_bytes++;
-        assert_int_equal(segue_table_equal(base, 2, other, 2), i == 0);
+        const struct segue_binding_table other_table = {.slots = other, .slot_count = 2};
+        assert_int_equal(segue_table_equal(&base_table, &other_table), i == 0);
     }
-    assert_false(segue_table_equal(base, 2, base, 1));
-    assert_true(segue_table_equal(NULL, 0, NULL, 0));
+    const struct segue_binding_table shorter = {.slots = base, .slot_count = 1};
+    const struct segue_binding_table empty = {0};
+    assert_false(segue_table_equal(&base_table, &shorter));
+    assert_true(segue_table_equal(&empty, &empty));
+    for (int i = 0; i < 3; i++) {
+        const uint64_t values[2] = {1, 2};
+        const uint64_t others[2] = {1, i == 1 ? 3 : 2};
+        const struct segue_binding_table a = {.constants = values, .constant_count = 2};
+        const struct segue_binding_table b = {.constants = others,
+                                              .constant_count = i == 2 ? 1 : 2};
+        assert_int_equal(segue_table_equal(&a, &b), i == 0);
+    }
 }
 
 static void ranges_resolve_through_the_table(void **state)

@@ -83,6 +83,8 @@ struct segue_buffer_info {
     /** Offset within the underlying memory, and the size of that. */
     uint64_t memory_offset_bytes;
     uint64_t memory_size_bytes;
+    /** Nothing can write it any more (segue_buffer_seal). */
+    bool is_sealed;
 };
 
 /** Describes a buffer or view. */

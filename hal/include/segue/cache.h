@@ -49,6 +49,10 @@ struct segue_cache_budget {
     uint64_t max_bytes;
     /** Number of graphs. 0: nothing idle is kept. */
     uint32_t max_graphs;
+    /** Graphs that one command buffer with slots may have in flight at a time, each with its own
+     * table. A submission with another table than theirs waits, in segue_queue_submit, until one of
+     * them is done; not for those that wait for a value that nobody has submitted. 0: no limit. */
+    uint32_t max_table_graphs;
 };
 
 /** Used until segue_device_set_cache_budget is called. */
@@ -69,6 +73,10 @@ struct segue_cache_stats {
      * being in use. */
     uint64_t misses;
     uint64_t copies;
+    /** Submissions whose table was written into a graph of the same recording with another one, and
+     * nodes that were written for that. Some of them are hits, too. */
+    uint64_t rebinds;
+    uint64_t rebound_nodes;
     /** Nodes written one by one; whole graphs updated. */
     uint64_t nodes_written;
     uint64_t whole_updates;

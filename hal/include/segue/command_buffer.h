@@ -11,8 +11,15 @@
  * segue_command_buffer_end returns it again, and a failed command buffer refuses to be submitted
  * until it is reset. Messages name the command's index and its debug-group path.
  *
- * Thread-safety. A command buffer is used by one thread at a time; submitting it only reads it, so
- * an ended command buffer may be submitted from several threads at once.
+ * Thread-safety. A command buffer is recorded, ended, reset and destroyed by one thread at a time.
+ * An ended command buffer may be submitted from several threads at once, each with its own bindings,
+ * and looked at (segue/inspect.h, but for segue_command_buffer_get_graph and what it returns) while
+ * it is; the caller sees to it that no submission of it comes at the same time as its reset or
+ * destruction. What is in flight needs nobody's care: it keeps its recording, its bindings and its
+ * graph, which is never written while it runs. Different command buffers may be recorded, ended and
+ * submitted on different threads at once, without a lock of the caller's: recording takes none,
+ * ending takes those of the cache for a moment (segue/cache.h), and submitting takes one of the
+ * device. Under that one, bindings that differ from the last are also written into a graph.
  */
 #ifndef SEGUE_COMMAND_BUFFER_H
 #define SEGUE_COMMAND_BUFFER_H
@@ -46,12 +53,19 @@ enum segue_command_buffer_flags {
      * who do not trust what their executables declare. Without it, a barrier orders two commands
      * only where they conflict. */
     SEGUE_COMMAND_BUFFER_BARRIER_ORDER = 1u << 2,
-    /** No two slots ever stand for memory that overlaps. Without it, any two may. */
+    /** No two slots that commands use stand for bytes that overlap, unless nothing writes either:
+     *  a submission with such bindings is refused with SEGUE_INVALID_ARGUMENT. Without it, any two
+     *  may, and commands that use different slots wait for each other where a barrier permits and
+     *  one of them writes. */
     SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT = 1u << 3,
     /** Its commands may write constant memory, not through slots: for packing weights on the
      * device. Needs SEGUE_COMMAND_BUFFER_ONE_SHOT. Refused at the submission where the memory has
      * been sealed meanwhile (segue_buffer_seal). */
     SEGUE_COMMAND_BUFFER_FILLS_CONSTANTS = 1u << 4,
+    /** With SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT: bindings that overlap are not refused. The command
+     *  buffer is ordered anew for the way in which they do, and gets a graph for each such way,
+     *  which the cache keeps (segue/cache.h) like those of other structures. */
+    SEGUE_COMMAND_BUFFER_LOWER_ALIASES = 1u << 5,
 };
 
 /** A constant whose value each submission gives: a position, a length. */

@@ -82,6 +82,12 @@ struct segue_device_info {
     uint32_t max_threads_per_block;
     /** NVRTC version as major * 1000 + minor * 10, 0 where it could not be loaded. */
     int32_t compiler_version;
+    /** Where the GPU is on the PCI bus, as in /sys/bus/pci/devices; -1 each for the software
+     * driver.
+     */
+    int32_t pci_domain;
+    int32_t pci_bus;
+    int32_t pci_device;
     /** Features probed in this driver. */
     bool supports_clusters;
     bool supports_cooperative_launch;
