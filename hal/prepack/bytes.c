@@ -53,6 +53,15 @@ segue_status segue_prepack_bytes_read(const struct segue_prepack_bytes *bytes,
                               bytes->name, length_bytes, offset_bytes);
 }
 
+segue_status segue_prepack_bytes_check(const struct segue_prepack_bytes *bytes,
+                                       uint64_t offset_bytes, const void *data, size_t length_bytes)
+{
+    if (bytes->entry == NULL)
+        return SEGUE_OK;
+    return segue_packed_entry_accept(bytes->entry, offset_bytes, data, length_bytes,
+                                     !bytes->is_unchecked);
+}
+
 bool segue_prepack_bytes_file(const struct segue_prepack_bytes *bytes, int *out_fd,
                               uint64_t *out_offset_bytes)
 {

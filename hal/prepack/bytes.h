@@ -28,6 +28,12 @@ struct segue_prepack_bytes {
 segue_status segue_prepack_bytes_read(const struct segue_prepack_bytes *bytes,
                                       uint64_t offset_bytes, void *data, size_t length_bytes);
 
+/** What reading would have found: holds bytes that were read in another way against an entry's
+ *  checksums, chunks that are there as a whole, and counts them. Other bytes are as they are. */
+segue_status segue_prepack_bytes_check(const struct segue_prepack_bytes *bytes,
+                                       uint64_t offset_bytes, const void *data,
+                                       size_t length_bytes);
+
 /** The file and the place in it where the bytes are plain to read, without verification or
  *  generation: false where there is none. */
 bool segue_prepack_bytes_file(const struct segue_prepack_bytes *bytes, int *out_fd,

@@ -58,6 +58,11 @@ segue_status segue_packed_cache_find_again(segue_packed_cache *cache,
 segue_status segue_packed_entry_read_unchecked(segue_packed_entry *entry, uint64_t offset_bytes,
                                                void *data, size_t length_bytes);
 
+/** The same for bytes that are there already, read in another way: counts them and, where `checks`,
+ *  looks at the checksums as segue_packed_entry_read does. The range is whole chunks then. */
+segue_status segue_packed_entry_accept(segue_packed_entry *entry, uint64_t offset_bytes,
+                                       const void *data, size_t length_bytes, bool checks);
+
 /** What was found in the folder, by its state. */
 struct segue_pack_scan {
     /** The latest generation first. Owned. */

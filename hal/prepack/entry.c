@@ -102,6 +102,25 @@ static segue_status fail_read(const segue_packed_entry *entry, int error)
                               error > 0 ? strerror(error) : "it became shorter");
 }
 
+static segue_status fail_corrupt(segue_packed_entry *entry, uint32_t chunk)
+{
+    segue_packed_entry_report_corrupt(entry, chunk, "on the disk");
+    return segue_prepack_fail(SEGUE_MISMATCH,
+                              "packed cache %s: chunk %" PRIu32 " of %s does not match its "
+                              "checksum",
+                              entry->cache->path, chunk,
+                              segue_pack_string(entry->pack, entry->record.name));
+}
+
+static void count_read(const segue_packed_entry *entry, uint64_t bytes, uint64_t time_ns)
+{
+    segue_packed_cache *cache = entry->cache;
+    pthread_mutex_lock(&cache->lock);
+    cache->stats.read_bytes += bytes;
+    cache->stats.read_ns += time_ns;
+    pthread_mutex_unlock(&cache->lock);
+}
+
 /** Reads [begin, begin + length) of one chunk, checked. *whole_memory is NULL, or has room for a
  *  chunk. */
 static segue_status read_checked(segue_packed_entry *entry, uint32_t chunk, size_t begin_bytes,
@@ -124,15 +143,8 @@ static segue_status read_checked(segue_packed_entry *entry, uint32_t chunk, size
                                             length_bytes);
     if (error != 0)
         return fail_read(entry, error);
-    if (checks &&
-        !segue_packed_entry_check_chunk(entry, chunk, aside ? whole : data, chunk_bytes)) {
-        segue_packed_entry_report_corrupt(entry, chunk, "on the disk");
-        return segue_prepack_fail(SEGUE_MISMATCH,
-                                  "packed cache %s: chunk %" PRIu32 " of %s does not match its "
-                                  "checksum",
-                                  entry->cache->path, chunk,
-                                  segue_pack_string(entry->pack, entry->record.name));
-    }
+    if (checks && !segue_packed_entry_check_chunk(entry, chunk, aside ? whole : data, chunk_bytes))
+        return fail_corrupt(entry, chunk);
     if (aside)
         memcpy(data, (const char *)whole + begin_bytes, length_bytes);
     return SEGUE_OK;
@@ -166,26 +178,30 @@ segue_status segue_packed_entry_read(segue_packed_entry *entry, uint64_t offset_
         length_bytes -= piece_bytes;
     }
     free(whole);
-    segue_packed_cache *cache = entry->cache;
-    const uint64_t time_ns = segue_pack_now_ns() - start_ns;
-    pthread_mutex_lock(&cache->lock);
-    cache->stats.read_bytes += total_bytes - length_bytes;
-    cache->stats.read_ns += time_ns;
-    pthread_mutex_unlock(&cache->lock);
+    count_read(entry, total_bytes - length_bytes, segue_pack_now_ns() - start_ns);
     return status;
+}
+
+segue_status segue_packed_entry_accept(segue_packed_entry *entry, uint64_t offset_bytes,
+                                       const void *data, size_t length_bytes, bool checks)
+{
+    for (size_t at = 0; checks && at < length_bytes; at += SEGUE_PACKED_CHUNK_BYTES) {
+        const uint32_t chunk = (uint32_t)((offset_bytes + at) / SEGUE_PACKED_CHUNK_BYTES);
+        if (segue_packed_entry_is_sampled(entry, chunk) &&
+            !segue_packed_entry_check_chunk(entry, chunk, (const char *)data + at,
+                                            segue_pack_chunk_length(&entry->record, chunk)))
+            return fail_corrupt(entry, chunk);
+    }
+    count_read(entry, length_bytes, 0);
+    return SEGUE_OK;
 }
 
 segue_status segue_packed_entry_read_unchecked(segue_packed_entry *entry, uint64_t offset_bytes,
                                                void *data, size_t length_bytes)
 {
-    segue_packed_cache *cache = entry->cache;
     const uint64_t start_ns = segue_pack_now_ns();
     const int error = segue_pack_read(entry->pack->fd, entry->record.offset_bytes + offset_bytes,
                                       data, length_bytes);
-    const uint64_t time_ns = segue_pack_now_ns() - start_ns;
-    pthread_mutex_lock(&cache->lock);
-    cache->stats.read_bytes += length_bytes;
-    cache->stats.read_ns += time_ns;
-    pthread_mutex_unlock(&cache->lock);
+    count_read(entry, length_bytes, segue_pack_now_ns() - start_ns);
     return error == 0 ? SEGUE_OK : fail_read(entry, error);
 }

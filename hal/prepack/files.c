@@ -75,6 +75,12 @@ int segue_pack_read(int fd, uint64_t offset_bytes, void *data, size_t length_byt
     return 0;
 }
 
+int64_t segue_pack_read_once(int fd, uint64_t offset_bytes, void *data, size_t length_bytes)
+{
+    const ssize_t count = TEMP_FAILURE_RETRY(pread(fd, data, length_bytes, (off_t)offset_bytes));
+    return count < 0 ? -errno : count;
+}
+
 int segue_pack_write(int fd, uint64_t offset_bytes, const void *data, size_t length_bytes)
 {
     const unsigned char *next = data;

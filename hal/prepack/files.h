@@ -29,6 +29,8 @@ enum segue_pack_name_kind segue_pack_parse_name(const char *name, uint64_t *out_
 
 /** Reads exactly that much. @return -1 at the end of the file. */
 int segue_pack_read(int fd, uint64_t offset_bytes, void *data, size_t length_bytes);
+/** One pread, which may read less. @return a negative errno value where it fails. */
+int64_t segue_pack_read_once(int fd, uint64_t offset_bytes, void *data, size_t length_bytes);
 /** Writes all of it. */
 int segue_pack_write(int fd, uint64_t offset_bytes, const void *data, size_t length_bytes);
 /** Flushes a file or folder to the disk. */

@@ -4,6 +4,7 @@
 
 #include "error.h"
 #include "files.h"
+#include "pinned.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,7 +55,11 @@ segue_status segue_prepack_plan_create(segue_device *device,
     if (status == SEGUE_OK)
         status = segue_semaphore_create(device, 0, &plan->done);
     if (status == SEGUE_OK)
+        status = segue_prepack_settle_staging(device, &plan->params.limits);
+    if (status == SEGUE_OK)
         status = segue_prepack_stream_create(device, &plan->params.limits, &plan->stream);
+    if (status == SEGUE_OK)
+        status = segue_prepack_load_create(plan, &plan->load);
     if (status != SEGUE_OK) {
         segue_prepack_plan_destroy(plan);
         return status;
@@ -89,8 +94,7 @@ void segue_prepack_plan_destroy(segue_prepack_plan *plan)
     }
     segue_packed_writer_abandon(plan->writer);
     segue_prepack_stream_destroy(plan->stream);
-    for (uint32_t i = 0; i < SEGUE_PREPACK_MAX_SOURCES; i++)
-        segue_buffer_destroy(plan->raw[i]);
+    segue_prepack_load_destroy(plan->load);
     for (uint32_t i = 0; i < plan->result_count; i++) {
         segue_packed_entry_release(plan->results[i].entry);
         segue_buffer_destroy(plan->results[i].buffer);
@@ -276,6 +280,14 @@ segue_status segue_prepack_plan_add(segue_prepack_plan *plan,
     plan->item_count++;
     plan->stats.constant_count++;
     return SEGUE_OK;
+}
+
+void segue_prepack_plan_remove_last(segue_prepack_plan *plan, uint32_t count)
+{
+    while (plan->item_count > count) {
+        free_item(&plan->items[--plan->item_count]);
+        plan->stats.constant_count--;
+    }
 }
 
 void segue_prepack_plan_cancel(segue_prepack_plan *plan)

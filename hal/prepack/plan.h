@@ -13,7 +13,9 @@
 #ifndef SEGUE_PREPACK_PLAN_H
 #define SEGUE_PREPACK_PLAN_H
 
-#include "stream.h"
+#include "plan_rows.h"
+#include "raw.h"
+#include "upload.h"
 
 #include <segue/segue.h>
 #include <segue/tensor_file.h>
@@ -125,14 +127,11 @@ struct segue_prepack_plan {
     /** The first failure; nothing more is done after it. */
     segue_status failure;
     atomic_bool cancelled;
-    /** Where the phase is: an item or a result, a source of it, and a byte of that. */
+    /** Where the phase is: an item or a result. */
     uint32_t cursor;
-    uint32_t source_cursor;
-    uint64_t byte_cursor;
-    /** Inputs of the constant that is being packed. */
-    segue_buffer *raw[SEGUE_PREPACK_MAX_SOURCES];
 
     struct segue_prepack_stream *stream;
+    struct segue_prepack_load *load;
     segue_packed_writer *writer;
     /** No writer is to be had: another one builds, or the folder cannot be written. */
     bool is_private;
@@ -158,6 +157,17 @@ segue_status segue_prepack_resolve_sources(segue_prepack_plan *plan,
                                            struct segue_prepack_source *out_sources);
 /** Closes the files. */
 void segue_prepack_close_files(segue_prepack_plan *plan);
+
+/** What the load needs besides the stream (plan_load.c). */
+segue_status segue_prepack_load_create(segue_prepack_plan *plan,
+                                       struct segue_prepack_load **out_load);
+/** After the stream was destroyed. NULL is fine. */
+void segue_prepack_load_destroy(struct segue_prepack_load *load);
+/** Brings plan->stats up to date. */
+void segue_prepack_load_count(segue_prepack_plan *plan);
+
+/** Takes back the constants that were added last, until `count` are left. */
+void segue_prepack_plan_remove_last(segue_prepack_plan *plan, uint32_t count);
 
 /** Checks a constant alone and against the plan (plan_check.c). */
 segue_status segue_prepack_check(const segue_prepack_plan *plan,

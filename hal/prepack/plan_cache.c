@@ -5,6 +5,7 @@
 #include "cache.h"
 #include "error.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,17 +17,30 @@ static bool is_strict(const segue_prepack_plan *plan)
     return (plan->params.cache->params.flags & SEGUE_PACKED_CACHE_STRICT) != 0;
 }
 
-/** Gives a result its entry, unless it has another size. */
-static void take_entry(const segue_prepack_plan *plan, struct segue_prepack_result *result,
-                       segue_packed_entry *entry)
+/** Gives a result its entry, unless it has another size: then whoever made it lies, and it is
+ * packed anew, or refused, where the cache is strict. */
+static segue_status take_entry(const segue_prepack_plan *plan, struct segue_prepack_result *result,
+                               segue_packed_entry *entry)
 {
-    if (entry->record.size_bytes != plan->items[result->item].packed_bytes) {
-        segue_packed_entry_release(entry);
-        return;
+    const struct segue_prepack_item *item = &plan->items[result->item];
+    const uint64_t entry_bytes = entry->record.size_bytes;
+    if (entry_bytes == item->packed_bytes) {
+        segue_packed_entry_release(result->entry);
+        result->entry = entry;
+        result->way = SEGUE_PREPACK_HIT;
+        return SEGUE_OK;
     }
-    segue_packed_entry_release(result->entry);
-    result->entry = entry;
-    result->way = SEGUE_PREPACK_HIT;
+    segue_packed_entry_release(entry);
+    if (is_strict(plan))
+        return segue_prepack_fail_on(plan->device, SEGUE_MISMATCH,
+                                     "constant %s: its entry has %" PRIu64
+                                     " bytes, and packed it has %" PRIu64,
+                                     item->name, entry_bytes, item->packed_bytes);
+    segue_prepack_plan_log(plan, SEGUE_LOG_WARNING,
+                           "prepack: the entry of %s has %" PRIu64 " bytes, not %" PRIu64
+                           "; it is packed again",
+                           item->name, entry_bytes, item->packed_bytes);
+    return SEGUE_OK;
 }
 
 segue_status segue_prepack_look_up(segue_prepack_plan *plan, struct segue_prepack_result *result)
@@ -39,7 +53,7 @@ segue_status segue_prepack_look_up(segue_prepack_plan *plan, struct segue_prepac
     const segue_status status = segue_packed_cache_find(plan->params.cache, &item->key, plan->model,
                                                         item->name, &entry, NULL);
     if (status == SEGUE_OK)
-        take_entry(plan, result, entry);
+        return take_entry(plan, result, entry);
     return status == SEGUE_NOT_FOUND && !is_strict(plan) ? SEGUE_OK : status;
 }
 
@@ -50,7 +64,7 @@ static segue_status look_again(segue_prepack_plan *plan, struct segue_prepack_re
     const segue_status status =
         segue_packed_cache_find_again(plan->params.cache, &plan->items[result->item].key, &entry);
     if (status == SEGUE_OK)
-        take_entry(plan, result, entry);
+        return take_entry(plan, result, entry);
     return status == SEGUE_NOT_FOUND ? SEGUE_OK : status;
 }
 
@@ -198,10 +212,27 @@ segue_status segue_prepack_replace_entry(segue_prepack_plan *plan,
     return status;
 }
 
+/** Whether another result goes to the cache under the same key: constants of equal content, each
+ *  with a destination of its own. */
+static bool is_stored_elsewhere(const segue_prepack_plan *plan,
+                                const struct segue_prepack_result *result)
+{
+    const struct segue_prepack_item *item = &plan->items[result->item];
+    for (uint32_t i = 0; i < plan->result_count; i++) {
+        const struct segue_prepack_result *other = &plan->results[i];
+        const bool comes_first =
+            other < result && other->is_wanted && other->way == SEGUE_PREPACK_PACK;
+        if (other != result && (other->is_stored || comes_first) &&
+            memcmp(&plan->items[other->item].key, &item->key, sizeof(item->key)) == 0)
+            return true;
+    }
+    return false;
+}
+
 segue_status segue_prepack_open_tensor(segue_prepack_plan *plan,
                                        struct segue_prepack_result *result)
 {
-    if (plan->writer == NULL)
+    if (plan->writer == NULL || is_stored_elsewhere(plan, result))
         return SEGUE_OK;
     const struct segue_prepack_item *item = &plan->items[result->item];
     const struct segue_packed_tensor tensor = {
@@ -305,7 +336,8 @@ segue_status segue_prepack_step_store(segue_prepack_plan *plan, bool *out_done)
     }
     while (plan->cursor < plan->result_count) {
         struct segue_prepack_result *result = &plan->results[plan->cursor++];
-        if (result->way != SEGUE_PREPACK_PACK || !result->is_wanted || result->is_stored)
+        if (result->way != SEGUE_PREPACK_PACK || !result->is_wanted || result->is_stored ||
+            is_stored_elsewhere(plan, result))
             continue;
         const segue_status status = segue_prepack_stream_finish(plan->stream);
         return status == SEGUE_OK ? store_result(plan, result) : status;

@@ -176,6 +176,11 @@ static segue_status check_destination(const segue_prepack_plan *plan,
             "constant %s: its destination \"%s\" is a part of other memory "
             "and must be dedicated",
             name_of(constant), info.label);
+    if (info.is_sealed)
+        return segue_prepack_fail_on(plan->device, SEGUE_INVALID_ACCESS,
+                                     "constant %s: its destination \"%s\" is sealed; a constant is "
+                                     "loaded once",
+                                     name_of(constant), info.label);
     if (info.size_bytes != packed_bytes)
         return segue_prepack_fail_on(plan->device, SEGUE_OUT_OF_RANGE,
                                      "constant %s: its destination \"%s\" has %" PRIu64
@@ -218,6 +223,12 @@ segue_status segue_prepack_check(const segue_prepack_plan *plan,
                                      name_of(constant), packed_bytes,
                                      packed_bytes == 0 ? "; say what the packing makes"
                                                        : ", unlike its source that is not packed");
+    const char *problem =
+        constant->packing != NULL ? segue_prepack_rows_problem(constant, packed_bytes) : NULL;
+    if (problem != NULL)
+        return segue_prepack_fail_on(plan->device, SEGUE_INVALID_ARGUMENT,
+                                     "constant %s: the %u rows of its packing %s",
+                                     name_of(constant), constant->packing->rows.count, problem);
     const uint32_t align_bytes = constant->align_bytes;
     if ((align_bytes & (align_bytes - 1)) != 0 || align_bytes > SEGUE_BUFFER_ALIGN_BYTES)
         return segue_prepack_fail_on(plan->device, SEGUE_INVALID_ARGUMENT,

@@ -76,11 +76,14 @@ segue_status segue_prepack_plan_add_command_buffer(segue_prepack_plan *plan,
                                   "segue_prepack_plan_add_command_buffer: plan, command_buffer and "
                                   "resolve must not be NULL");
     struct walk walk = {.plan = plan, .resolve = resolve, .context = context};
+    const uint32_t count_before = plan->item_count;
     segue_status status = segue_command_buffer_visit(command_buffer, visit, &walk);
     if (status == SEGUE_OK)
         status = walk.status;
     free(walk.seen);
-    if (status == SEGUE_OK && out_count != NULL)
+    if (status != SEGUE_OK)
+        segue_prepack_plan_remove_last(plan, count_before);
+    else if (out_count != NULL)
         *out_count = walk.added;
     return status;
 }

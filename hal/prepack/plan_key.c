@@ -115,12 +115,29 @@ static segue_status digest_inputs(segue_prepack_plan *plan, struct segue_prepack
     return SEGUE_OK;
 }
 
+/** How the packing is cut must not matter; where it is described wrongly it does. */
+static void copy_rows(const struct segue_prepack_rows *rows, struct segue_prepack_rows *out_record)
+{
+    // Holes between fields are part of what is digested.
+    memset(out_record, 0, sizeof(*out_record));
+    out_record->count = rows->count;
+    out_record->multiple = rows->multiple;
+    memcpy(out_record->source_bytes, rows->source_bytes, sizeof(rows->source_bytes));
+    out_record->packed_bytes = rows->packed_bytes;
+    out_record->count_offset_bytes = rows->count_offset_bytes;
+    out_record->rows_per_block = rows->rows_per_block;
+    out_record->grid_axis = rows->grid_axis;
+    out_record->pair_rows = rows->pair_rows;
+    out_record->pair_offset_bytes = rows->pair_offset_bytes;
+}
+
 static segue_status digest_parameters(struct segue_prepack_item *item, const char *entry_name)
 {
     const struct segue_prepack_launch *launch = &item->packing.launch;
     const size_t name_bytes = strlen(entry_name) + 1;
+    const size_t rows_bytes = item->packing.rows.count != 0 ? sizeof(item->packing.rows) : 0;
     const size_t size_bytes =
-        sizeof(struct launch_record) + launch->constants_size_bytes + name_bytes;
+        sizeof(struct launch_record) + launch->constants_size_bytes + name_bytes + rows_bytes;
     unsigned char *bytes = malloc(size_bytes);
     if (bytes == NULL)
         return segue_prepack_fail_memory("the key of a constant");
@@ -135,6 +152,9 @@ static segue_status digest_parameters(struct segue_prepack_item *item, const cha
     if (launch->constants_size_bytes != 0)
         memcpy(bytes + sizeof(record), launch->constants, launch->constants_size_bytes);
     memcpy(bytes + sizeof(record) + launch->constants_size_bytes, entry_name, name_bytes);
+    struct segue_prepack_rows rows;
+    copy_rows(&item->packing.rows, &rows);
+    memcpy(bytes + size_bytes - rows_bytes, &rows, rows_bytes);
     segue_packed_digest_bytes(bytes, size_bytes, &item->key.parameters);
     free(bytes);
     return SEGUE_OK;

@@ -2,6 +2,7 @@
 // Taking a plan through its phases, at a go, in steps or on a thread; and what is had from it.
 #include "plan.h"
 
+#include "cache.h"
 #include "error.h"
 #include "files.h"
 
@@ -17,6 +18,8 @@ static segue_status fail_plan(segue_prepack_plan *plan, segue_status status)
     // Waits for what was submitted, which may still write the buffers.
     segue_prepack_stream_destroy(plan->stream);
     plan->stream = NULL;
+    segue_prepack_load_destroy(plan->load);
+    plan->load = NULL;
     return status;
 }
 
@@ -44,21 +47,15 @@ static segue_status step_release(segue_prepack_plan *plan, bool *out_done)
 
 static void report_progress(segue_prepack_plan *plan)
 {
-    struct segue_prepack_stream_stats stream;
-    segue_prepack_stream_get_stats(plan->stream, &stream);
-    const bool moved = stream.increment_count != plan->stats.increment_count;
-    plan->stats.uploaded_bytes = stream.uploaded_bytes;
-    plan->stats.increment_count = stream.increment_count;
-    plan->stats.peak_staging_bytes = stream.staging_bytes;
-    if (stream.first_submit_ns > stream.first_read_ns)
-        plan->stats.first_submit_ns = stream.first_submit_ns - stream.first_read_ns;
-    if (!moved || plan->params.progress == NULL)
+    const uint64_t before = plan->stats.increment_count;
+    segue_prepack_load_count(plan);
+    if (plan->stats.increment_count == before || plan->params.progress == NULL)
         return;
+    const uint64_t done_bytes = plan->stats.uploaded_bytes;
     const struct segue_prepack_progress progress = {
-        .done_bytes = stream.uploaded_bytes,
-        .total_bytes =
-            plan->total_bytes > stream.uploaded_bytes ? plan->total_bytes : stream.uploaded_bytes,
-        .increment_count = stream.increment_count,
+        .done_bytes = done_bytes,
+        .total_bytes = plan->total_bytes > done_bytes ? plan->total_bytes : done_bytes,
+        .increment_count = plan->stats.increment_count,
         .elapsed_ns = segue_pack_now_ns() - plan->begun_ns,
     };
     plan->params.progress(plan->params.progress_context, &progress);
@@ -123,8 +120,6 @@ segue_status segue_prepack_plan_step(segue_prepack_plan *plan, bool *out_done)
     if (phase_done && plan->phase != SEGUE_PREPACK_PHASE_ENDED) {
         plan->phase++;
         plan->cursor = 0;
-        plan->source_cursor = 0;
-        plan->byte_cursor = 0;
     }
     report_progress(plan);
     *out_done = plan->phase == SEGUE_PREPACK_PHASE_ENDED;
@@ -195,7 +190,7 @@ static segue_status find_result(segue_prepack_plan *plan, uint32_t constant,
                                      "run the plan, or restore it",
                                      item->name);
     *out_result = &plan->results[item->result];
-    return SEGUE_OK;
+    return segue_prepack_stream_reap(plan->stream);
 }
 
 segue_status segue_prepack_plan_get_buffer(segue_prepack_plan *plan, uint32_t constant,
@@ -254,8 +249,7 @@ static bool can_come_back(segue_prepack_plan *plan, const struct segue_prepack_r
     segue_packed_entry *entry = NULL;
     if (plan->params.cache == NULL || item->destination != NULL || item->keeps_sources ||
         result->buffer == NULL ||
-        segue_packed_cache_find(plan->params.cache, &item->key, plan->model, item->name, &entry,
-                                NULL) != SEGUE_OK)
+        segue_packed_cache_find_again(plan->params.cache, &item->key, &entry) != SEGUE_OK)
         return false;
     segue_packed_entry_release(entry);
     return true;
@@ -267,6 +261,9 @@ segue_status segue_prepack_plan_drop(segue_prepack_plan *plan, uint64_t *out_byt
         plan->phase != SEGUE_PREPACK_PHASE_ENDED)
         return segue_prepack_fail(SEGUE_INVALID_STATE,
                                   "segue_prepack_plan_drop: the plan has not ended well");
+    const segue_status status = segue_prepack_stream_reap(plan->stream);
+    if (status != SEGUE_OK)
+        return status;
     uint64_t dropped_bytes = 0;
     for (uint32_t i = 0; i < plan->result_count; i++) {
         struct segue_prepack_result *result = &plan->results[i];

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file stream.h
- * Uploads in bounded increments: bytes go through a ring of pinned slots into device memory, with
- * dispatches between them, all in the order of the calls. What is not submitted yet is submitted
- * when a limit of the increment is reached, or by a flush.
+ * Copies and dispatches, submitted in increments on two queues: the dispatches of an increment run
+ * after its copies and all earlier ones, beside the copies of the next increments. An increment is
+ * submitted when one of its limits is reached.
  *
  * One thread at a time. A stream that has failed stays failed: only destroy is left.
  */
 #ifndef SEGUE_PREPACK_STREAM_H
 #define SEGUE_PREPACK_STREAM_H
 
-#include "bytes.h"
-
+#include <segue/prepack.h>
 #include <segue/segue.h>
 
 struct segue_prepack_stream;
@@ -21,46 +20,60 @@ struct segue_prepack_stream_stats {
     uint64_t uploaded_bytes;
     /** Increments submitted. */
     uint64_t increment_count;
-    /** Pinned memory held now, which only grows. */
-    uint64_t staging_bytes;
-    /** When the first byte was read and the first increment submitted; 0: not yet. Monotonic. */
-    uint64_t first_read_ns;
+    /** When the first one with copies was; 0: not yet. Monotonic. */
     uint64_t first_submit_ns;
+    /** Spent on recording and submitting, and on waiting for copies. */
+    uint64_t submit_ns;
+    uint64_t wait_ns;
 };
 
-/** Shown the bytes of an upload in ascending order, on the calling thread. @return not SEGUE_OK:
- *  the upload fails with it. NULL functions are not called. */
-struct segue_prepack_observer {
-    segue_status (*observe)(void *context, const void *data, size_t length_bytes);
-    void *context;
-};
-
-/** Makes a stream with a queue and slots of its own. Limits of 0 become their defaults. */
+/** Makes a stream with queues of its own. Limits of 0 become their defaults. */
 segue_status segue_prepack_stream_create(segue_device *device,
                                          const struct segue_prepack_limits *limits,
                                          struct segue_prepack_stream **out_stream);
 /** Waits for what was submitted, drops what was not. NULL is fine. */
 void segue_prepack_stream_destroy(struct segue_prepack_stream *stream);
 
-/**
- * Copies [offset, offset + length) of `bytes` to the same place in `target`. Returns once all has
- * been read; a part may not be submitted yet. `target` stays alive by itself.
- * @return what reading returned, among others: what was copied of the upload before then is void,
- *         and the stream is still good.
- */
-segue_status segue_prepack_stream_upload(struct segue_prepack_stream *stream,
-                                         const struct segue_prepack_bytes *bytes,
-                                         segue_buffer *target, uint64_t offset_bytes,
-                                         uint64_t length_bytes,
-                                         const struct segue_prepack_observer *observer);
+/** Number of the increment that is being recorded; they begin with 1. */
+uint64_t segue_prepack_stream_increment(const struct segue_prepack_stream *stream);
+/** Bytes after which that increment is submitted. */
+uint64_t segue_prepack_stream_limit_bytes(const struct segue_prepack_stream *stream);
 
-/** Runs a dispatch after everything before it; everything after waits for it. */
+/**
+ * Copies, in no order with other copies of the same increment, and after the dispatches of
+ * increment `after` (0: of none), which is submitted first if need be. Both buffers stay alive by
+ * themselves.
+ */
+segue_status segue_prepack_stream_copy(struct segue_prepack_stream *stream,
+                                       struct segue_buffer_ref from, struct segue_buffer_ref to,
+                                       uint64_t after);
+
+/** Runs a dispatch after all copies before it; in no order with other dispatches of the same
+ *  increment, and after those of earlier ones. */
 segue_status segue_prepack_stream_dispatch(struct segue_prepack_stream *stream,
                                            const struct segue_dispatch *dispatch);
 
+/** Submits the increment if one of its limits is reached. */
+segue_status segue_prepack_stream_submit_if_due(struct segue_prepack_stream *stream);
+/** When the increment is due by its age; UINT64_MAX where there is none, or no limit. */
+uint64_t segue_prepack_stream_deadline(const struct segue_prepack_stream *stream);
+
+/** The last increment whose copies are done. */
+segue_status segue_prepack_stream_query_copied(struct segue_prepack_stream *stream,
+                                               uint64_t *out_increment);
+/** Waits until the copies of an increment, which has some, are done; submits it if need be. */
+segue_status segue_prepack_stream_wait_copied(struct segue_prepack_stream *stream,
+                                              uint64_t increment);
+/** The same for dispatches. */
+segue_status segue_prepack_stream_wait_packed(struct segue_prepack_stream *stream,
+                                              uint64_t increment);
+
+/** Gives up what finished increments keep alive: a queue does that only when somebody asks it. */
+segue_status segue_prepack_stream_reap(struct segue_prepack_stream *stream);
+
 /** Submits what is not submitted yet. */
 segue_status segue_prepack_stream_flush(struct segue_prepack_stream *stream);
-/** The same, and raises `signal` behind it on the device. */
+/** The same, and raises `signal` behind all of it on the device. */
 segue_status segue_prepack_stream_signal(struct segue_prepack_stream *stream,
                                          const struct segue_semaphore_value *signal);
 /** The same as flush, and waits until all is done. */

@@ -53,7 +53,7 @@ static segue_status validate_slots(struct segue_replay *replay)
         struct segue_command_buffer_info info;
         segue_command_buffer_get_info(segue_trace_session_command_buffer(replay->session, i, &name),
                                       &info);
-        if (info.slot_count > 0)
+        if (info.slot_count > 0 || info.constant_slot_count > 0)
             return segue_trace_session_run(replay->session, NULL);
     }
     return SEGUE_OK;

@@ -68,7 +68,7 @@ static int make_graphs(struct segue_replay *replay, uint32_t first, uint32_t end
         struct segue_command_buffer_info info;
         segue_command_buffer_get_info(segue_trace_session_command_buffer(replay->session, i, &name),
                                       &info);
-        if (info.slot_count > 0)
+        if (info.slot_count > 0 || info.constant_slot_count > 0)
             return segue_replay_once(replay, false, NULL);
     }
     return SEGUE_REPLAY_GOOD;

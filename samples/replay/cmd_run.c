@@ -3,6 +3,7 @@
 #include "json_out.h"
 #include "replay.h"
 #include "report.h"
+#include "settings.h"
 #include "table.h"
 
 #include <stdlib.h>
@@ -270,6 +271,8 @@ int segue_replay_run(const struct segue_replay_options *options)
         result = segue_replay_record(
             &replay, options->validate ? SEGUE_VALIDATION_FULL : SEGUE_VALIDATION_BASIC,
             (enum segue_execution_mode)options->mode);
+    if (result == SEGUE_REPLAY_GOOD)
+        result = segue_replay_apply_settings(&replay);
     if (result == SEGUE_REPLAY_GOOD)
         result = allocate_outcome(&replay, &outcome);
     if (result == SEGUE_REPLAY_GOOD)

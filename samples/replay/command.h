@@ -21,6 +21,7 @@ enum segue_replay_exit {
 };
 
 #define SEGUE_REPLAY_MAX_KERNEL_PLUGINS 16
+#define SEGUE_REPLAY_MAX_SETTINGS 64
 
 /** The values of all options of all commands. Strings belong to argv. */
 struct segue_replay_options {
@@ -53,6 +54,9 @@ struct segue_replay_options {
     const char *prepack_cache_path;
     const char *kernel_plugins[SEGUE_REPLAY_MAX_KERNEL_PLUGINS];
     uint32_t kernel_plugin_count;
+    /** NAME=VALUE each. */
+    const char *settings[SEGUE_REPLAY_MAX_SETTINGS];
+    uint32_t setting_count;
 };
 
 /** Where a report has the durations of commands from. */
@@ -76,6 +80,8 @@ enum segue_replay_option_kind {
     SEGUE_REPLAY_NUMBER,
     /** A file name appended to kernel_plugins. */
     SEGUE_REPLAY_PLUGIN,
+    /** NAME=VALUE, appended to settings. */
+    SEGUE_REPLAY_SETTING,
 };
 
 /** One option of a command. */

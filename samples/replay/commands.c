@@ -93,6 +93,13 @@ static const struct segue_replay_option run_options[] = {
         .argument = "DIR",
         .help = "load constants through a prepack plan, and keep them in this packed cache",
     },
+    {
+        .name = "set",
+        .kind = SEGUE_REPLAY_SETTING,
+        .field = FIELD(settings),
+        .argument = "NAME=VALUE",
+        .help = "give the constant slots of that name this value; may be repeated",
+    },
 };
 
 static const struct segue_replay_option check_options[] = {

@@ -131,6 +131,15 @@ static int set_option(const struct segue_replay_command *command,
                                       option->name, value, SEGUE_REPLAY_MAX_KERNEL_PLUGINS);
         options->kernel_plugins[options->kernel_plugin_count++] = value;
         return SEGUE_REPLAY_GOOD;
+    case SEGUE_REPLAY_SETTING:
+        if (options->setting_count == SEGUE_REPLAY_MAX_SETTINGS)
+            return segue_replay_usage(command->name, "--%s '%s' is more than the %d that fit",
+                                      option->name, value, SEGUE_REPLAY_MAX_SETTINGS);
+        if (strchr(value, '=') == NULL || value[0] == '=')
+            return segue_replay_usage(command->name, "--%s '%s' is not of the form NAME=VALUE",
+                                      option->name, value);
+        options->settings[options->setting_count++] = value;
+        return SEGUE_REPLAY_GOOD;
     }
     return SEGUE_REPLAY_USAGE;
 }
@@ -249,9 +258,10 @@ void segue_replay_print_command_help(const struct segue_replay_command *command,
 void segue_replay_list_options(FILE *stream)
 {
     static const char *const kinds[] = {
-        [SEGUE_REPLAY_FLAG] = "flag",     [SEGUE_REPLAY_TEXT] = "text",
-        [SEGUE_REPLAY_FILE] = "file",     [SEGUE_REPLAY_CHOICE] = "choice",
-        [SEGUE_REPLAY_NUMBER] = "number", [SEGUE_REPLAY_PLUGIN] = "file",
+        [SEGUE_REPLAY_FLAG] = "flag",       [SEGUE_REPLAY_TEXT] = "text",
+        [SEGUE_REPLAY_FILE] = "file",       [SEGUE_REPLAY_CHOICE] = "choice",
+        [SEGUE_REPLAY_NUMBER] = "number",   [SEGUE_REPLAY_PLUGIN] = "file",
+        [SEGUE_REPLAY_SETTING] = "setting",
     };
     for (uint32_t c = 0; c < segue_replay_command_count; ++c) {
         const struct segue_replay_command *command = &segue_replay_commands[c];

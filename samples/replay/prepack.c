@@ -4,7 +4,9 @@
 #include "report.h"
 
 #include <inttypes.h>
+#include <segue/quant.h>
 #include <segue/segue.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +98,43 @@ static struct segue_prepack_launch launch_of(const struct segue_dispatch *dispat
     return launch;
 }
 
+/**
+ * How a packing may be cut: known of Segue's own layout of quantised matrices, where the constants
+ * say what the rows are. Other packings, and what does not fit, are packed at a go.
+ */
+static void fill_rows(const struct segue_trace_constant *constant, struct segue_prepack_rows *rows)
+{
+    const struct segue_trace_packing *from = constant->packing;
+    struct segue_quant_pack_constants matrix;
+    if (from->layout_id != SEGUE_QUANT_LAYOUT_NUMBER ||
+        from->layout_version != SEGUE_QUANT_LAYOUT_VERSION ||
+        from->dispatch.constants_size_bytes != sizeof(matrix))
+        return;
+    memcpy(&matrix, from->dispatch.constants, sizeof(matrix));
+    const uint64_t tiles =
+        ((uint64_t)matrix.row_count + SEGUE_QUANT_TILE_ROWS - 1) / SEGUE_QUANT_TILE_ROWS;
+    if (matrix.row_count == 0 || constant->size_bytes % tiles != 0)
+        return;
+    struct segue_prepack_rows filled = {
+        .count = matrix.row_count,
+        .multiple = SEGUE_QUANT_TILE_ROWS,
+        .packed_bytes = constant->size_bytes / tiles,
+        .count_offset_bytes = offsetof(struct segue_quant_pack_constants, row_count),
+        // 8 stands for rows as they are.
+        .pair_rows = matrix.pair_stride != 8 ? matrix.pair_stride : 0,
+        .pair_offset_bytes = offsetof(struct segue_quant_pack_constants, pair_stride),
+    };
+    const uint64_t stretch = 2 * (uint64_t)filled.pair_rows;
+    if (stretch != 0 && (stretch % SEGUE_QUANT_TILE_ROWS != 0 || matrix.row_count % stretch != 0))
+        return;
+    for (uint32_t i = 0; i < from->source_count; ++i) {
+        if (from->sources[i].size_bytes % matrix.row_count != 0)
+            return;
+        filled.source_bytes[i] = from->sources[i].size_bytes / matrix.row_count;
+    }
+    *rows = filled;
+}
+
 /** The trace's packing as the plan's; without a probe in the trace the packing itself is one. */
 static void fill_packing(const struct segue_trace_constant *constant,
                          struct segue_prepack_packing *packing, struct segue_prepack_probe *probe)
@@ -117,6 +156,7 @@ static void fill_packing(const struct segue_trace_constant *constant,
     for (uint32_t i = 0; i < from->source_count; ++i)
         probe->input_bytes[i] =
             has_probe ? from->probe_input_bytes[i] : from->sources[i].size_bytes;
+    fill_rows(constant, &packing->rows);
 }
 
 bool segue_replay_prepack_add(void *context, const struct segue_trace_constant *constant)
@@ -217,22 +257,44 @@ json_t *segue_replay_prepack_json(const struct segue_replay_prepack *prepack)
         return NULL;
     struct segue_prepack_stats stats;
     segue_prepack_plan_get_stats(prepack->plan, &stats);
-    json_t *json = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b}",
-        "constants", (json_int_t)stats.constant_count, "hits", (json_int_t)stats.hit_count,
-        "packed", (json_int_t)stats.packed_count, "shared", (json_int_t)stats.shared_count,
-        "corrupt", (json_int_t)stats.corrupt_count, "uploaded_bytes",
-        (json_int_t)stats.uploaded_bytes, "increments", (json_int_t)stats.increment_count,
-        "first_submit_ns", (json_int_t)stats.first_submit_ns, "key_ns", (json_int_t)stats.key_ns,
-        "load_ns", (json_int_t)stats.load_ns, "store_ns", (json_int_t)stats.store_ns,
-        "peak_staging_bytes", (json_int_t)stats.peak_staging_bytes, "source_read_bytes",
-        (json_int_t)stats.source_read_bytes, "cache_read_bytes", (json_int_t)stats.cache_read_bytes,
-        "stored_bytes", (json_int_t)stats.stored_bytes, "private", stats.packed_privately);
-    json_t *misses = describe_misses(prepack);
-    if (!json || !misses || json_object_set(json, "misses", misses) != 0) {
-        json_decref(json);
-        json = NULL;
-    }
-    json_decref(misses);
-    return json;
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counts[] = {
+        {"constants", stats.constant_count},
+        {"hits", stats.hit_count},
+        {"packed", stats.packed_count},
+        {"shared", stats.shared_count},
+        {"corrupt", stats.corrupt_count},
+        {"uploaded_bytes", stats.uploaded_bytes},
+        {"source_read_bytes", stats.source_read_bytes},
+        {"cache_read_bytes", stats.cache_read_bytes},
+        {"stored_bytes", stats.stored_bytes},
+        {"cached_file_bytes", stats.cached_file_bytes},
+        {"direct_file_bytes", stats.direct_file_bytes},
+        {"increments", stats.increment_count},
+        {"first_submit_ns", stats.first_submit_ns},
+        {"key_ns", stats.key_ns},
+        {"load_ns", stats.load_ns},
+        {"store_ns", stats.store_ns},
+        {"read_ns", stats.read_ns},
+        {"read_wait_ns", stats.read_wait_ns},
+        {"slot_wait_ns", stats.slot_wait_ns},
+        {"pin_ns", stats.pin_ns},
+        {"allocate_ns", stats.allocate_ns},
+        {"submit_ns", stats.submit_ns},
+        {"peak_staging_bytes", stats.peak_staging_bytes},
+        {"peak_source_bytes", stats.peak_source_bytes},
+    };
+    json_t *json = json_pack("{s:b}", "private", stats.packed_privately);
+    bool complete = json != NULL;
+    for (size_t i = 0; complete && i < sizeof(counts) / sizeof(counts[0]); ++i)
+        complete = json_object_set_new(json, counts[i].name,
+                                       json_integer((json_int_t)counts[i].value)) == 0;
+    if (complete)
+        complete = json_object_set_new(json, "misses", describe_misses(prepack)) == 0;
+    if (complete)
+        return json;
+    json_decref(json);
+    return NULL;
 }

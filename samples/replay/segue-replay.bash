@@ -42,7 +42,7 @@ _segue_replay()
         fi
         return 0
         ;;
-    number)
+    number | setting)
         return 0
         ;;
     esac

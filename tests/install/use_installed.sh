@@ -33,7 +33,8 @@ expect_both() {
   expect_output "$VERSION on the software driver
 copied: as expected
 exact: as expected
-empty: as expected" "$@" "$folder/consumer" "$SOURCE_DIR/tests/traces/good/everything.json"
+empty: as expected
+chosen: as expected" "$@" "$folder/consumer" "$SOURCE_DIR/tests/traces/good/everything.json"
   expect_output "...hello........" "$@" "$folder/example"
 }
 

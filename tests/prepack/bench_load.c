@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_load URI FOLDER [MIB [TENSORS]]: how fast a plan loads a file of weights into the device:
-// with a warm and a cold file, through a cold and a warm cache, beside a mapped file that is copied
-// tensor by tensor, and the rate of one pinned copy. One line each: GB/s, time to the first
-// submission, pinned memory.
+// bench_load URI FOLDER [MIB [TENSORS [all]]]: how fast a plan loads a file of weights into the
+// device: with a warm and a cold file, as it is and packed on the way, through a cold and a warm
+// cache, beside a mapped file that is copied tensor by tensor, and the rate of one pinned copy.
+// With `all` also by slots, readers and thresholds. One line each: GB/s, time to the first
+// submission, what the loading thread spent its time on, peaks of pinned memory and of memory for
+// sources.
 #include <segue/prepack.h>
+#include <segue/quant.h>
 #include <segue/segue.h>
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +27,9 @@ struct bench {
     uint64_t tensor_bytes;
     uint32_t tensor_count;
     struct segue_prepack_limits limits;
+    /** The packing kernels, and the rows of a tensor that is packed. */
+    segue_executable *packer;
+    struct segue_quant_matrix matrix;
 };
 
 static uint64_t now_ns(void)
@@ -54,11 +61,17 @@ static void report(const struct bench *bench, const char *name, uint64_t time_ns
     const double bytes = (double)bench->tensor_bytes * bench->tensor_count;
     printf("%-34s %8.2f GB/s %9.2f ms", name, bytes / (double)time_ns, (double)time_ns / 1e6);
     if (stats != NULL)
-        printf("  first %6.2f ms, keys %7.2f ms, store %7.2f ms, pinned %" PRIu64 " MiB, %" PRIu64
-               " increments, %u hits",
+        printf("  first %6.2f, keys %7.2f, read %7.2f, slots %7.2f, pin %6.2f, allocate %6.2f, "
+               "submit %6.2f, store %7.2f ms; readers %8.2f ms; pinned %" PRIu64
+               " MiB, sources %" PRIu64 " MiB, past the page cache %" PRIu64 " MiB, %" PRIu64
+               " increments, %u hits, node %d",
                (double)stats->first_submit_ns / 1e6, (double)stats->key_ns / 1e6,
-               (double)stats->store_ns / 1e6, stats->peak_staging_bytes >> 20,
-               stats->increment_count, stats->hit_count);
+               (double)stats->read_wait_ns / 1e6, (double)stats->slot_wait_ns / 1e6,
+               (double)stats->pin_ns / 1e6, (double)stats->allocate_ns / 1e6,
+               (double)stats->submit_ns / 1e6, (double)stats->store_ns / 1e6,
+               (double)stats->read_ns / 1e6, stats->peak_staging_bytes >> 20,
+               stats->peak_source_bytes >> 20, stats->direct_file_bytes >> 20,
+               stats->increment_count, stats->hit_count, stats->staging_node);
     puts("");
     (void)fflush(stdout);
 }
@@ -92,8 +105,78 @@ static void cool(const char *path)
     (void)close(fd);
 }
 
+/** The rows of 4096 4-bit weights that a tensor holds, with a scale for every 32. */
+static void make_matrix(struct bench *bench)
+{
+    bench->matrix = (struct segue_quant_matrix){.columns = 4096, .bits = 4, .group_size = 32};
+    struct segue_quant_plain_sizes row;
+    segue_quant_get_plain_sizes(&bench->matrix, 1, &row);
+    bench->matrix.rows =
+        (uint32_t)(bench->tensor_bytes / (row.weights_bytes + row.scales_bytes)) / 16 * 16;
+    struct segue_executable_params kernels;
+    segue_quant_get_pack_kernels(&kernels);
+    check(segue_quant_register(bench->device), "kernels");
+    check(segue_executable_create(bench->device, &kernels, &bench->packer), "packing kernels");
+}
+
+/** Adds a tensor as a matrix, packed in ranges of rows, or both of its parts as they are. */
+static void add_matrix(const struct bench *bench, segue_prepack_plan *plan,
+                       struct segue_prepack_source source, bool packs)
+{
+    const struct segue_quant_matrix *matrix = &bench->matrix;
+    struct segue_quant_plain_sizes row;
+    segue_quant_get_plain_sizes(matrix, 1, &row);
+    struct segue_prepack_source sources[2] = {source, source};
+    sources[0].size_bytes = row.weights_bytes * matrix->rows;
+    sources[1].offset_bytes += sources[0].size_bytes;
+    sources[1].size_bytes = row.scales_bytes * matrix->rows;
+    const struct segue_quant_pack_constants constants = {.columns = matrix->columns,
+                                                         .bits = matrix->bits,
+                                                         .group_size = matrix->group_size,
+                                                         .scale_bytes = 2,
+                                                         .row_count = matrix->rows,
+                                                         .pair_stride = 8};
+    const struct segue_prepack_packing packing = {
+        .executable = bench->packer,
+        .entry_point = SEGUE_QUANT_PACK,
+        .launch = {.grid = {1024, 1, 1},
+                   .constants = &constants,
+                   .constants_size_bytes = sizeof(constants)},
+        .layout_id = 1,
+        .rows = {.count = matrix->rows,
+                 .multiple = 16,
+                 .source_bytes = {row.weights_bytes, row.scales_bytes},
+                 .packed_bytes = segue_quant_packed_size_bytes(matrix) / (matrix->rows / 16),
+                 .count_offset_bytes = offsetof(struct segue_quant_pack_constants, row_count)},
+    };
+    const struct segue_prepack_constant packed = {
+        .name = "matrix",
+        .sources = sources,
+        .source_count = 2,
+        .packing = &packing,
+        .packed_bytes = segue_quant_packed_size_bytes(matrix),
+    };
+    if (packs) {
+        check(segue_prepack_plan_add(plan, &packed, NULL), "add");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct segue_prepack_constant part = {
+            .name = "part", .sources = &sources[i], .source_count = 1};
+        check(segue_prepack_plan_add(plan, &part, NULL), "add");
+    }
+}
+
+/** What becomes of each tensor. */
+enum form {
+    PLAIN,
+    PARTS,
+    PACKED,
+};
+
 /** One load by a plan, from the opening of the file to the point. */
-static void load(const struct bench *bench, const char *name, segue_packed_cache *cache)
+static void load_form(const struct bench *bench, const char *name, segue_packed_cache *cache,
+                      enum form form)
 {
     const int fd = open(bench->file, O_RDONLY | O_CLOEXEC);
     must(fd >= 0, bench->file);
@@ -110,7 +193,10 @@ static void load(const struct bench *bench, const char *name, segue_packed_cache
                                                     .size_bytes = bench->tensor_bytes};
         const struct segue_prepack_constant constant = {
             .name = tensor_name, .sources = &source, .source_count = 1};
-        check(segue_prepack_plan_add(plan, &constant, NULL), "add");
+        if (form == PLAIN)
+            check(segue_prepack_plan_add(plan, &constant, NULL), "add");
+        else
+            add_matrix(bench, plan, source, form == PACKED);
     }
     check(segue_prepack_plan_run(plan), "run");
     struct segue_semaphore_value point;
@@ -122,6 +208,11 @@ static void load(const struct bench *bench, const char *name, segue_packed_cache
     report(bench, name, time_ns, &stats);
     segue_prepack_plan_destroy(plan);
     (void)close(fd);
+}
+
+static void load(const struct bench *bench, const char *name, segue_packed_cache *cache)
+{
+    load_form(bench, name, cache, PLAIN);
 }
 
 static void load_cached(const struct bench *bench, const char *name,
@@ -200,15 +291,96 @@ static void measure_pinned(const struct bench *bench)
     segue_buffer_destroy(from);
 }
 
-static void run(struct bench *bench)
+/** Host memory of the process: what is its own, and the most that there was, page cache included.
+ */
+static void report_memory(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[128];
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "RssAnon", 7) == 0 || strncmp(line, "VmHWM", 5) == 0)
+            (void)fputs(line, stdout);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+}
+
+static const char *size_name(char name[64], const char *what, uint64_t size_bytes)
+{
+    if (size_bytes == SEGUE_PREPACK_OFF)
+        (void)snprintf(name, 64, "%s off", what);
+    else
+        (void)snprintf(name, 64, "%s %" PRIu64 " KiB", what, size_bytes >> 10);
+    return name;
+}
+
+/** By slots, readers and thresholds, with pinned memory that is there already. */
+static void run_curves(struct bench *bench)
+{
+    char name[64];
+    const uint64_t off = SEGUE_PREPACK_OFF;
+    for (uint64_t size_bytes = UINT64_C(1) << 20; size_bytes <= 16u << 20; size_bytes *= 2) {
+        bench->limits = (struct segue_prepack_limits){.slot_bytes = size_bytes};
+        segue_prepack_staging *staging = NULL;
+        check(segue_prepack_staging_create(bench->device, &bench->limits, &staging), "staging");
+        load(bench, size_name(name, "slots of", size_bytes), NULL);
+        segue_prepack_staging_destroy(staging);
+    }
+    segue_prepack_staging *staging = NULL;
+    check(segue_prepack_staging_create(bench->device, NULL, &staging), "staging");
+    for (uint32_t readers = 1; readers <= 16; readers *= 2) {
+        bench->limits = (struct segue_prepack_limits){.reader_count = readers};
+        (void)snprintf(name, sizeof(name), "%u readers", readers);
+        load(bench, name, NULL);
+    }
+    static const uint64_t next_bytes[] = {1u << 18, 1u << 20, 1u << 21, 1u << 22,
+                                          1u << 23, 1u << 24, 1u << 25, UINT64_MAX};
+    for (size_t i = 0; i < sizeof(next_bytes) / sizeof(next_bytes[0]); i++) {
+        bench->limits = (struct segue_prepack_limits){
+            .next_bytes = next_bytes[i], .next_commands = off, .age_ns = off};
+        load(bench, size_name(name, "later increments of", next_bytes[i]), NULL);
+    }
+    static const uint64_t first_bytes[] = {1u << 16, 1u << 18, 1u << 19, 1u << 20, 1u << 22};
+    for (size_t i = 0; i < sizeof(first_bytes) / sizeof(first_bytes[0]); i++) {
+        bench->limits = (struct segue_prepack_limits){.first_bytes = first_bytes[i]};
+        load(bench, size_name(name, "first increment of", first_bytes[i]), NULL);
+    }
+    segue_prepack_staging_destroy(staging);
+    // Everything staged, then submitted: what the increments are worth.
+    bench->limits = (struct segue_prepack_limits){
+        .staging_bytes = bench->tensor_bytes * bench->tensor_count + (64u << 20),
+        .first_bytes = off,
+        .first_commands = off,
+        .next_bytes = off,
+        .next_commands = off,
+        .age_ns = off};
+    check(segue_prepack_staging_create(bench->device, &bench->limits, &staging), "staging");
+    load(bench, "one submission", NULL);
+    segue_prepack_staging_destroy(staging);
+}
+
+static void run(struct bench *bench, bool all)
 {
     measure_pinned(bench);
     load_mapped(bench);
     load_mapped(bench);
-    load(bench, "warm file, no cache", NULL);
-    load(bench, "warm file, no cache", NULL);
+    load(bench, "warm file, first in the process", NULL);
+    segue_prepack_staging *staging = NULL;
+    check(segue_prepack_staging_create(bench->device, NULL, &staging), "staging");
+    load(bench, "warm file", NULL);
+    load(bench, "warm file", NULL);
+    if (bench->matrix.rows != 0) {
+        load_form(bench, "warm file, parts as they are", NULL, PARTS);
+        load_form(bench, "warm file, packed", NULL, PACKED);
+        load_form(bench, "warm file, parts as they are", NULL, PARTS);
+        load_form(bench, "warm file, packed", NULL, PACKED);
+    }
     cool(bench->file);
-    load(bench, "cold file, no cache", NULL);
+    load(bench, "cold file", NULL);
+    cool(bench->file);
+    bench->limits.reading = SEGUE_PREPACK_READ_CACHED;
+    load(bench, "cold file, by the page cache", NULL);
+    bench->limits.reading = SEGUE_PREPACK_READ_AUTO;
     load_cached(bench, "warm file, empty cache", SEGUE_PACKED_VERIFY_SAMPLED, 0);
     char pack[600];
     (void)snprintf(pack, sizeof(pack), "%s/generation-0000000000000001.pack", bench->cache);
@@ -220,31 +392,17 @@ static void run(struct bench *bench)
                 SEGUE_PACKED_CACHE_VERIFY_ON_DEVICE);
     cool(pack);
     load_cached(bench, "cold cache, sampled", SEGUE_PACKED_VERIFY_SAMPLED, 0);
-    static const uint64_t sizes_mib[] = {1, 2, 4, 8, 16, 32};
-    for (size_t i = 0; i < sizeof(sizes_mib) / sizeof(sizes_mib[0]); i++) {
-        char name[64];
-        bench->limits = (struct segue_prepack_limits){.slot_bytes = sizes_mib[i] << 20,
-                                                      .next_bytes = sizes_mib[i] << 20};
-        (void)snprintf(name, sizeof(name), "warm file, slots of %" PRIu64 " MiB", sizes_mib[i]);
-        load(bench, name, NULL);
-    }
-    for (uint32_t readers = 1; readers <= 16; readers *= 2) {
-        char name[64];
-        bench->limits = (struct segue_prepack_limits){.reader_count = readers};
-        (void)snprintf(name, sizeof(name), "warm file, %u readers", readers);
-        load(bench, name, NULL);
-    }
-    bench->limits = (struct segue_prepack_limits){.first_bytes = SEGUE_PREPACK_OFF,
-                                                  .next_bytes = SEGUE_PREPACK_OFF,
-                                                  .age_ns = SEGUE_PREPACK_OFF};
-    load(bench, "warm file, submitted when full", NULL);
+    segue_prepack_staging_destroy(staging);
     (void)unlink(pack);
+    report_memory();
+    if (all)
+        run_curves(bench);
 }
 
 int main(int argc, char **argv)
 {
     if (argc < 3) {
-        fputs("usage: bench_load URI FOLDER [MIB [TENSORS]]\n", stderr);
+        fputs("usage: bench_load URI FOLDER [MIB [TENSORS [all]]]\n", stderr);
         return 2;
     }
     const uint64_t size_mib = argc > 3 ? strtoull(argv[3], NULL, 10) : 1024;
@@ -255,8 +413,10 @@ int main(int argc, char **argv)
     (void)snprintf(bench.cache, sizeof(bench.cache), "%s/cache", argv[2]);
     check(segue_device_open(argv[1], NULL, &bench.device), argv[1]);
     make_file(&bench);
-    run(&bench);
+    make_matrix(&bench);
+    run(&bench, argc > 5 && strcmp(argv[5], "all") == 0);
     (void)unlink(bench.file);
+    segue_executable_destroy(bench.packer);
     segue_device_destroy(bench.device);
     return 0;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plans.h"
 
+#include <stdlib.h>
+
 #define WORDS TEST_PLAN_WORDS
 #define BYTES TEST_PLAN_BYTES
 
@@ -102,17 +104,25 @@ void test_plan_read(segue_buffer *buffer, uint32_t *out_words, uint32_t count)
 /** Checks that a constant holds input `left`, plus input `right` unless that is UINT32_MAX. */
 void test_plan_check(segue_prepack_plan *plan, uint32_t constant, uint32_t left, uint32_t right)
 {
-    static uint32_t words[WORDS];
+    test_plan_check_words(plan, constant, left, right, WORDS);
+}
+
+void test_plan_check_words(segue_prepack_plan *plan, uint32_t constant, uint32_t left,
+                           uint32_t right, uint32_t count)
+{
+    uint32_t *words = malloc((size_t)count * sizeof(*words));
     segue_buffer *buffer = NULL;
+    assert_non_null(words);
     CHECK_OK(segue_prepack_plan_get_buffer(plan, constant, &buffer));
-    test_plan_read(buffer, words, WORDS);
-    for (uint32_t i = 0; i < WORDS; i++) {
+    test_plan_read(buffer, words, count);
+    for (uint32_t i = 0; i < count; i++) {
         const uint32_t expected =
             test_plan_word(left, i) + (right != UINT32_MAX ? test_plan_word(right, i) : 0);
         if (words[i] != expected)
             fail_msg("word %u of constant %u is %u, not %u", i, constant, words[i], expected);
     }
     segue_buffer_destroy(buffer);
+    free(words);
 }
 
 struct segue_prepack_stats test_plan_stats(const segue_prepack_plan *plan)

@@ -37,6 +37,9 @@ uint32_t test_plan_add_sum(struct segue_test *test, segue_prepack_plan *plan, co
 void test_plan_read(segue_buffer *buffer, uint32_t *out_words, uint32_t count);
 /** Checks that a constant holds input `left`, plus input `right` unless that is UINT32_MAX. */
 void test_plan_check(segue_prepack_plan *plan, uint32_t constant, uint32_t left, uint32_t right);
+/** The same for one of another size. */
+void test_plan_check_words(segue_prepack_plan *plan, uint32_t constant, uint32_t left,
+                           uint32_t right, uint32_t count);
 struct segue_prepack_stats test_plan_stats(const segue_prepack_plan *plan);
 /** Waits for the plan's point. */
 void test_plan_wait(segue_prepack_plan *plan);

@@ -133,8 +133,21 @@ static void test_constants_are_sealed(void **state)
     CHECK_STATUS(segue_cmd_fill(command_buffer, segue_test_whole(weights), 1, 4),
                  SEGUE_INVALID_ACCESS);
     CHECK_ERROR(segue_buffer_write(weights, 0, "a", 1), SEGUE_INVALID_ACCESS, "sealed");
+    struct segue_buffer_info info;
+    segue_buffer_get_info(weights, &info);
+    assert_true(info.is_sealed);
+    // Another plan is told before it moves anything; one that was filled before, when it does.
     segue_prepack_plan *other = test_plan_make(test, NULL);
-    (void)test_plan_add(other, "weights", test_plan_generated(6, BYTES), weights);
+    const struct segue_prepack_source source = test_plan_generated(6, BYTES);
+    const struct segue_prepack_constant constant = {
+        .name = "again", .sources = &source, .source_count = 1, .destination = weights};
+    CHECK_ERROR(segue_prepack_plan_add(other, &constant, NULL), SEGUE_INVALID_ACCESS,
+                "constant again: its destination \"constant\" is sealed");
+    segue_prepack_plan_destroy(other);
+    segue_buffer *fresh = segue_test_buffer_of(test, &params);
+    other = test_plan_make(test, NULL);
+    (void)test_plan_add(other, "weights", test_plan_generated(6, BYTES), fresh);
+    CHECK_OK(segue_buffer_seal(fresh));
     CHECK_STATUS(segue_prepack_plan_run(other), SEGUE_INVALID_ACCESS);
     segue_prepack_plan_destroy(other);
     test_plan_check(plan, 0, 5, UINT32_MAX);
@@ -291,6 +304,46 @@ static void test_of_a_command_buffer(void **state)
     CHECK_OK(segue_prepack_plan_run(plan));
     test_plan_wait(plan);
     test_plan_check(plan, 0, 6, UINT32_MAX);
+    segue_prepack_plan_destroy(plan);
+}
+
+/** Takes every buffer; one of them as more bytes than it has. */
+static bool resolve_wrongly(void *context, segue_buffer *buffer, struct segue_prepack_constant *out)
+{
+    struct resolver *resolver = context;
+    resolver->source.size_bytes = buffer == resolver->known ? BYTES : BYTES + 4;
+    *out = (struct segue_prepack_constant){
+        .name = "wrong", .sources = &resolver->source, .source_count = 1};
+    return true;
+}
+
+/** A command buffer one of whose constants is refused leaves none of them in the plan. */
+static void test_of_a_command_buffer_refused(void **state)
+{
+    struct segue_test *test = *state;
+    const struct segue_buffer_params params = {
+        .size_bytes = BYTES, .memory = SEGUE_MEMORY_CONSTANT, .label = "constant"};
+    struct resolver resolver = {.known = segue_test_buffer_of(test, &params),
+                                .source = test_plan_generated(6, BYTES)};
+    segue_buffer *unknown = segue_test_buffer_of(test, &params);
+    segue_buffer *out = segue_test_zeros(test, WORDS);
+    segue_command_buffer *command_buffer = segue_test_begin(test);
+    segue_test_dispatch_add(test, command_buffer, segue_test_whole(resolver.known),
+                            segue_test_whole(unknown), segue_test_whole(out), WORDS);
+    CHECK_OK(segue_command_buffer_end(command_buffer));
+    segue_prepack_plan *plan = test_plan_make(test, NULL);
+    const uint32_t first = test_plan_add(plan, "first", test_plan_generated(1, BYTES), NULL);
+    uint32_t count = 77;
+    CHECK_STATUS(segue_prepack_plan_add_command_buffer(plan, command_buffer, resolve_wrongly,
+                                                       &resolver, &count),
+                 SEGUE_OUT_OF_RANGE);
+    assert_int_equal(count, 77);
+    assert_int_equal(test_plan_stats(plan).constant_count, 1);
+    assert_int_equal(test_plan_add(plan, "second", test_plan_generated(2, BYTES), NULL), 1);
+    CHECK_OK(segue_prepack_plan_run(plan));
+    test_plan_wait(plan);
+    test_plan_check(plan, first, 1, UINT32_MAX);
+    test_plan_check(plan, 1, 2, UINT32_MAX);
     segue_prepack_plan_destroy(plan);
 }
 
@@ -513,11 +566,17 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        segue_test_case(test_sources_and_increments), segue_test_case(test_order_on_the_device),
-        segue_test_case(test_constants_are_sealed),   segue_test_case(test_sharing),
-        segue_test_case(test_tied_destination),       segue_test_case(test_kept_sources),
-        segue_test_case(test_of_a_command_buffer),    segue_test_case(test_cancel),
-        segue_test_case(test_thread_and_steps),       segue_test_case(test_refusals),
+        segue_test_case(test_sources_and_increments),
+        segue_test_case(test_order_on_the_device),
+        segue_test_case(test_constants_are_sealed),
+        segue_test_case(test_sharing),
+        segue_test_case(test_tied_destination),
+        segue_test_case(test_kept_sources),
+        segue_test_case(test_of_a_command_buffer),
+        segue_test_case(test_of_a_command_buffer_refused),
+        segue_test_case(test_cancel),
+        segue_test_case(test_thread_and_steps),
+        segue_test_case(test_refusals),
     };
     const int prepared = segue_test_prepare();
     return prepared != 0 ? prepared : cmocka_run_group_tests(tests, NULL, NULL);

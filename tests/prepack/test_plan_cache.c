@@ -416,6 +416,33 @@ static void test_low_memory(void **state)
     segue_packed_cache_close(cache);
 }
 
+/** What the cache has lost meanwhile stays on the device; looking for it is no miss, and no failure
+ *  where the cache is strict. */
+static void test_low_memory_without_entry(void **state)
+{
+    struct world world = {.test = *state, .folder = segue_test_folder()};
+    struct segue_prepack_stats stats;
+    CHECK_OK(load(&world, &stats));
+    world.flags = SEGUE_PACKED_CACHE_STRICT;
+    segue_packed_cache *cache = open_cache(&world);
+    segue_prepack_plan *plan = make_plan(&world, cache);
+    const uint32_t sum = test_plan_add_sum(world.test, plan, "sum", 1, 2);
+    CHECK_OK(segue_prepack_plan_run(plan));
+    test_plan_wait(plan);
+    segue_test_empty_folder(world.folder);
+    CHECK_OK(segue_packed_cache_refresh(cache));
+    uint64_t dropped_bytes = 77;
+    CHECK_OK(segue_prepack_plan_drop(plan, &dropped_bytes));
+    assert_int_equal(dropped_bytes, 0);
+    test_plan_check(plan, sum, 1, 2);
+    struct segue_packed_cache_stats counts;
+    segue_packed_cache_get_stats(cache, &counts);
+    for (uint32_t i = 0; i < SEGUE_PACKED_MISS_COUNT; i++)
+        assert_int_equal(counts.misses[i], 0);
+    segue_prepack_plan_destroy(plan);
+    segue_packed_cache_close(cache);
+}
+
 /** What another process builds between this plan's first look and its lock is taken from there. */
 static void test_built_meanwhile(void **state)
 {
@@ -545,15 +572,107 @@ static void test_several_models(void **state)
     segue_packed_cache_close(cache);
 }
 
+/** Takes the key of the entry "sum". */
+static bool keep_key(void *context, segue_packed_entry *entry)
+{
+    struct segue_packed_entry_info info;
+    segue_packed_entry_get_info(entry, &info);
+    if (strcmp(info.name, "sum") == 0)
+        *(struct segue_packed_key *)context = info.key;
+    return true;
+}
+
+/** Equal constants with destinations of their own are stored once, packed or plain, and taken from
+ *  there by all of them. */
+static void test_equal_destinations(void **state)
+{
+    struct world world = {.test = *state, .folder = segue_test_folder()};
+    const struct segue_buffer_params params = {
+        .size_bytes = BYTES, .memory = SEGUE_MEMORY_CONSTANT, .label = "tied"};
+    for (uint32_t round = 0; round < 2; round++) {
+        segue_packed_cache *cache = open_cache(&world);
+        segue_prepack_plan *plan = make_plan(&world, cache);
+        const struct segue_prepack_source sources[] = {test_plan_generated(1, BYTES),
+                                                       test_plan_generated(2, BYTES)};
+        const struct segue_prepack_packing packing = test_plan_packing(world.test);
+        for (uint32_t i = 0; i < 2; i++) {
+            const struct segue_prepack_constant sum = {
+                .name = "sum",
+                .sources = sources,
+                .source_count = 2,
+                .packing = &packing,
+                .packed_bytes = BYTES,
+                .destination = segue_test_buffer_of(world.test, &params),
+            };
+            CHECK_OK(segue_prepack_plan_add(plan, &sum, NULL));
+            (void)test_plan_add(plan, "plain", test_plan_generated(3, BYTES),
+                                segue_test_buffer_of(world.test, &params));
+        }
+        CHECK_OK(segue_prepack_plan_run(plan));
+        test_plan_wait(plan);
+        for (uint32_t i = 0; i < 2; i++) {
+            test_plan_check(plan, 2 * i, 1, 2);
+            test_plan_check(plan, 2 * i + 1, 3, UINT32_MAX);
+        }
+        const struct segue_prepack_stats stats = test_plan_stats(plan);
+        assert_false(stats.packed_privately);
+        assert_int_equal(stats.hit_count, round == 0 ? 0 : 4);
+        assert_int_equal(stats.stored_bytes, round == 0 ? 2 * BYTES : 0);
+        assert_string_equal(world.warnings, "");
+        segue_prepack_plan_destroy(plan);
+        segue_packed_cache_close(cache);
+    }
+}
+
+/** An entry whose key is right and whose size is not, which only a forger makes: packed again, or,
+ *  where the cache is strict, refused. */
+static void test_entry_of_another_size(void **state)
+{
+    struct world world = {.test = *state, .folder = segue_test_folder()};
+    struct segue_prepack_stats stats;
+    CHECK_OK(load(&world, &stats));
+    segue_packed_cache *cache = open_cache(&world);
+    struct segue_packed_tensor forged = {.model = "llama", .name = "sum", .size_bytes = BYTES - 4};
+    CHECK_OK(segue_packed_cache_visit(cache, keep_key, &forged.key));
+    segue_packed_cache_close(cache);
+    segue_test_empty_folder(world.folder);
+    cache = open_cache(&world);
+    segue_packed_writer *writer = NULL;
+    static const unsigned char zeros[BYTES];
+    CHECK_OK(segue_packed_cache_begin(cache, &writer));
+    CHECK_OK(segue_packed_writer_add(writer, &forged));
+    CHECK_OK(segue_packed_writer_append(writer, zeros, BYTES - 4));
+    CHECK_OK(segue_packed_writer_publish(writer));
+    segue_packed_cache_close(cache);
+    world.flags = SEGUE_PACKED_CACHE_STRICT;
+    CHECK_STATUS(load(&world, &stats), SEGUE_MISMATCH);
+    world.flags = 0;
+    CHECK_OK(load(&world, &stats));
+    assert_int_equal(stats.packed_count, 2);
+    assert_non_null(strstr(world.warnings, "has 19996 bytes, not 20000"));
+    world.flags = SEGUE_PACKED_CACHE_STRICT;
+    CHECK_OK(load(&world, &stats));
+    assert_int_equal(stats.hit_count, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        segue_test_case(test_second_start),     segue_test_case(test_every_input_counts),
-        segue_test_case(test_changed_packer),   segue_test_case(test_corrupt_entry),
-        segue_test_case(test_verification_off), segue_test_case(test_private_packing),
-        segue_test_case(test_file_sources),     segue_test_case(test_source_changes_while_loading),
-        segue_test_case(test_low_memory),       segue_test_case(test_many_readers),
-        segue_test_case(test_built_meanwhile),  segue_test_case(test_several_models),
+        segue_test_case(test_second_start),
+        segue_test_case(test_every_input_counts),
+        segue_test_case(test_changed_packer),
+        segue_test_case(test_corrupt_entry),
+        segue_test_case(test_verification_off),
+        segue_test_case(test_private_packing),
+        segue_test_case(test_file_sources),
+        segue_test_case(test_source_changes_while_loading),
+        segue_test_case(test_low_memory),
+        segue_test_case(test_many_readers),
+        segue_test_case(test_built_meanwhile),
+        segue_test_case(test_several_models),
+        segue_test_case(test_low_memory_without_entry),
+        segue_test_case(test_equal_destinations),
+        segue_test_case(test_entry_of_another_size),
     };
     const int prepared = segue_test_prepare();
     return prepared != 0 ? prepared : cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,19 +4,22 @@
 #include "folder.h"
 #include "plans.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /** Which allocation of the process fails; 0: none. */
-static uint64_t failing_allocation;
-static uint64_t allocation_count;
-static bool allocation_failed;
+static atomic_uint_fast64_t failing_allocation;
+static atomic_uint_fast64_t allocation_count;
+static atomic_bool allocation_failed;
 
+/** Readers allocate, too. */
 static bool fails(void)
 {
-    if (failing_allocation == 0 || ++allocation_count != failing_allocation)
+    const uint64_t failing = atomic_load(&failing_allocation);
+    if (failing == 0 || atomic_fetch_add(&allocation_count, 1) + 1 != failing)
         return false;
-    allocation_failed = true;
+    atomic_store(&allocation_failed, true);
     return true;
 }
 
@@ -56,19 +59,26 @@ int __wrap_posix_memalign(void **pointer, size_t align_bytes, size_t size_bytes)
     return fails() ? 12 : __real_posix_memalign(pointer, align_bytes, size_bytes);
 }
 
-/** Loads two constants through a cache; a third plan drops and restores. */
+/** Loads two constants through a cache, one of them packed in ranges, by little staging memory that
+ *  is kept; a third plan drops and restores. */
 static segue_status load(struct segue_test *test, const char *folder, uint32_t flags)
 {
     const struct segue_packed_cache_params params = {.path = folder, .flags = flags};
     segue_packed_cache *cache = NULL;
     segue_prepack_plan *plan = NULL;
     segue_status status = segue_packed_cache_open(&params, &cache);
-    const struct segue_prepack_params plan_params = {.cache = cache};
+    const struct segue_prepack_params plan_params = {
+        .cache = cache, .limits = {.staging_bytes = 32768, .reader_count = 2}};
+    segue_prepack_staging *staging = NULL;
+    if (status == SEGUE_OK)
+        status = segue_prepack_staging_create(test->device, &plan_params.limits, &staging);
     if (status == SEGUE_OK)
         status = segue_prepack_plan_create(test->device, &plan_params, &plan);
     const struct segue_prepack_source sources[] = {test_plan_generated(1, TEST_PLAN_BYTES),
                                                    test_plan_generated(2, TEST_PLAN_BYTES)};
-    const struct segue_prepack_packing packing = test_plan_packing(test);
+    struct segue_prepack_packing packing = test_plan_packing(test);
+    packing.rows = (struct segue_prepack_rows){
+        .count = TEST_PLAN_WORDS, .multiple = 64, .source_bytes = {4, 4}, .packed_bytes = 256};
     struct segue_prepack_constant constant = {
         .name = "sum",
         .sources = sources,
@@ -105,6 +115,7 @@ static segue_status load(struct segue_test *test, const char *folder, uint32_t f
         status = SEGUE_MISMATCH;
     segue_buffer_destroy(buffer);
     segue_prepack_plan_destroy(plan);
+    segue_prepack_staging_destroy(staging);
     segue_packed_cache_close(cache);
     return status;
 }

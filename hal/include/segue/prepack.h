@@ -96,6 +96,35 @@ struct segue_prepack_probe {
     uint64_t output_bytes;
 };
 
+/**
+ * How a packing may be cut into ranges of rows: each is packed by a dispatch of its own, the same
+ * one with its buffers cut to the range, as soon as its rows have arrived. So the sources of a
+ * large constant pass through memory for a few ranges, and are never on the device as a whole. The
+ * packed bytes must not depend on the cut.
+ */
+struct segue_prepack_rows {
+    /** Rows of the constant. 0: it is packed at a go, and the rest does not count. */
+    uint32_t count;
+    /** Ranges begin at multiples of this. 0: 1. */
+    uint32_t multiple;
+    /** Bytes of a row in each source, whose size is `count` times as much. 0: every range needs all
+     *  of that source. */
+    uint64_t source_bytes[SEGUE_PREPACK_MAX_SOURCES];
+    /** Bytes that `multiple` rows are packed into; the last ones get what is left. */
+    uint64_t packed_bytes;
+    /** Place of the number of rows, a uint32, in the launch's constants. */
+    uint32_t count_offset_bytes;
+    /** Rows that a block of grid dimension grid_axis packs. 0: the grid is the same for all. */
+    uint32_t rows_per_block;
+    uint32_t grid_axis;
+    /** Not 0: rows r and r + pair_rows of every 2 * pair_rows rows are packed side by side. Ranges
+     * are then whole stretches of 2 * pair_rows rows, or within one: those take half of their rows
+     * from each half of the stretch, and half of their number goes to pair_offset_bytes in the
+     *  constants, a uint32. */
+    uint32_t pair_rows;
+    uint32_t pair_offset_bytes;
+};
+
 /** How a constant is packed: a dispatch whose bindings are the sources, in order, then the packed
  *  constant. */
 struct segue_prepack_packing {
@@ -107,6 +136,8 @@ struct segue_prepack_packing {
     uint32_t layout_version;
     /** Needed where the plan has a cache. Copied. NULL: none. */
     const struct segue_prepack_probe *probe;
+    /** All 0: packed at a go. */
+    struct segue_prepack_rows rows;
 };
 
 /** One constant. */
@@ -134,12 +165,24 @@ struct segue_prepack_constant {
 /** "Without this limit", where 0 means the default. */
 #define SEGUE_PREPACK_OFF UINT64_MAX
 
+/** How files are read. */
+enum segue_prepack_reading {
+    /** Range by range: past the page cache what is not in it, several reads at a time. */
+    SEGUE_PREPACK_READ_AUTO = 0,
+    /** Through the page cache. */
+    SEGUE_PREPACK_READ_CACHED = 1,
+    /** Past the page cache, where the file system and the kernel let one. */
+    SEGUE_PREPACK_READ_DIRECT = 2,
+};
+
 /** When an increment is submitted: when any of its limits is reached. 0: the default. */
 struct segue_prepack_limits {
-    /** Pinned host memory, in slots. */
+    /** Pinned host memory, which is never exceeded (64 MiB), and device memory for sources on their
+     *  way to being packed; in slots. */
     uint64_t staging_bytes;
     uint64_t slot_bytes;
-    /** Staged bytes and commands of the first increment, and of each later one. */
+    /** Staged bytes and commands of the first increment, and of each later one. Every byte counts,
+     *  wherever it comes from. */
     uint64_t first_bytes;
     uint64_t first_commands;
     uint64_t next_bytes;
@@ -148,6 +191,8 @@ struct segue_prepack_limits {
     uint64_t age_ns;
     /** Threads that read. */
     uint32_t reader_count;
+    /** How files are read. */
+    enum segue_prepack_reading reading;
 };
 
 /** How far a plan is. */
@@ -176,6 +221,24 @@ struct segue_prepack_params {
     void *log_context;
 };
 
+/** Pinned host memory that is kept between plans. */
+typedef struct segue_prepack_staging segue_prepack_staging;
+
+/**
+ * Pins the staging memory of a device now and keeps it. Plans of the device, with the same slots,
+ * take theirs from it, one plan at a time; without it each plan pins what it needs as it goes, and
+ * what it has pinned is given back with the last plan or staging of the device. On the NUMA node of
+ * the device, where the kernel tells and allows it.
+ * @param limits  staging_bytes and slot_bytes count. NULL: defaults.
+ * Thread-safety: any thread.
+ * @return SEGUE_OUT_OF_HOST_MEMORY, SEGUE_INVALID_ARGUMENT (limits), what pinning returns.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status
+segue_prepack_staging_create(segue_device *device, const struct segue_prepack_limits *limits,
+                             segue_prepack_staging **out_staging);
+/** Lets it go; memory that a plan uses goes with the plan. NULL is fine. */
+SEGUE_API void segue_prepack_staging_destroy(segue_prepack_staging *staging);
+
 /** A list of constants, and their loading. */
 typedef struct segue_prepack_plan segue_prepack_plan;
 
@@ -203,7 +266,8 @@ typedef bool (*segue_prepack_resolve_fn)(void *context, segue_buffer *buffer,
                                          struct segue_prepack_constant *out_constant);
 
 /** Adds the buffers of constant memory that the command buffer's commands use, each once, in the
- *  order of their first use. @param out_count how many were added. */
+ *  order of their first use; all that `resolve` knows, or, on failure, none.
+ *  @param out_count how many were added. */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_prepack_plan_add_command_buffer(
     segue_prepack_plan *plan, segue_command_buffer *command_buffer,
     segue_prepack_resolve_fn resolve, void *context, uint32_t *out_count);
@@ -277,8 +341,27 @@ struct segue_prepack_stats {
     uint64_t load_ns;
     uint64_t store_ns;
     uint64_t total_ns;
-    /** Most pinned host memory that was held. */
+    /** Most pinned host memory that was held, and device memory for sources on their way. */
     uint64_t peak_staging_bytes;
+    uint64_t peak_source_bytes;
+    /** Of what was read for uploads: bytes of files from the page cache and past it. Reads past it
+     *  that had to go through it after all; threads that were refused io_uring and read one at a
+     *  time. */
+    uint64_t cached_file_bytes;
+    uint64_t direct_file_bytes;
+    uint64_t direct_fallback_count;
+    uint64_t uring_refusal_count;
+    /** Reading, summed over all threads. */
+    uint64_t read_ns;
+    /** What the plan's thread spent on: waiting for readers; waiting for a slot to be copied;
+     *  pinning slots; allocating on the device; submitting. */
+    uint64_t read_wait_ns;
+    uint64_t slot_wait_ns;
+    uint64_t pin_ns;
+    uint64_t allocate_ns;
+    uint64_t submit_ns;
+    /** NUMA node that the slots were asked for on; -1: it is not known, or the kernel refused. */
+    int32_t staging_node;
     /** A build could not be published, or another process was building: packed privately. */
     bool packed_privately;
 };

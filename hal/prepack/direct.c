@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "direct.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/** The same on all architectures (Linux 6.5); headers may be older. */
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+
+/** struct cachestat_range and struct cachestat of linux/mman.h. */
+struct cache_range {
+    uint64_t offset_bytes;
+    uint64_t length_bytes;
+};
+struct cache_state {
+    uint64_t cached_pages;
+    uint64_t dirty_pages;
+    uint64_t writeback_pages;
+    uint64_t evicted_pages;
+    uint64_t recently_evicted_pages;
+};
+
+struct opened {
+    dev_t device;
+    ino_t inode;
+    /** -1: it was refused. */
+    int fd;
+};
+
+struct segue_prepack_direct {
+    struct opened *files;
+    size_t count;
+};
+
+struct segue_prepack_direct *segue_prepack_direct_create(void)
+{
+    return calloc(1, sizeof(struct segue_prepack_direct));
+}
+
+void segue_prepack_direct_destroy(struct segue_prepack_direct *direct)
+{
+    if (direct == NULL)
+        return;
+    for (size_t i = 0; i < direct->count; i++) {
+        if (direct->files[i].fd >= 0)
+            (void)close(direct->files[i].fd);
+    }
+    free(direct->files);
+    free(direct);
+}
+
+int segue_prepack_direct_file(struct segue_prepack_direct *direct, int fd)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode))
+        return -1;
+    // An open file keeps its inode number, so that no other file can have it.
+    for (size_t i = 0; i < direct->count; i++) {
+        if (direct->files[i].device == info.st_dev && direct->files[i].inode == info.st_ino)
+            return direct->files[i].fd;
+    }
+    struct opened *files = realloc(direct->files, (direct->count + 1) * sizeof(files[0]));
+    if (files == NULL)
+        return -1;
+    direct->files = files;
+    char path[40];
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    struct opened *file = &files[direct->count++];
+    *file = (struct opened){.device = info.st_dev, .inode = info.st_ino};
+    file->fd = (int)TEMP_FAILURE_RETRY(open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY));
+    return file->fd;
+}
+
+/** The same for kernels without cachestat. Files that the user may not write count as cached. */
+static bool is_cold_by_mapping(int fd, uint64_t offset_bytes, uint64_t length_bytes,
+                               uint64_t page_bytes)
+{
+    const uint64_t begin_bytes = offset_bytes - offset_bytes % page_bytes;
+    const size_t mapped_bytes = (size_t)(offset_bytes - begin_bytes + length_bytes);
+    const size_t page_count = (mapped_bytes + page_bytes - 1) / page_bytes;
+    unsigned char *pages = malloc(page_count);
+    void *memory = mmap(NULL, mapped_bytes, PROT_READ, MAP_SHARED, fd, (off_t)begin_bytes);
+    size_t cached_count = page_count;
+    if (pages != NULL && memory != MAP_FAILED && mincore(memory, mapped_bytes, pages) == 0) {
+        cached_count = 0;
+        for (size_t i = 0; i < page_count; i++)
+            cached_count += pages[i] & 1u;
+    }
+    if (memory != MAP_FAILED)
+        (void)munmap(memory, mapped_bytes);
+    free(pages);
+    return 2 * cached_count < page_count;
+}
+
+bool segue_prepack_is_cold(int fd, uint64_t offset_bytes, uint64_t length_bytes)
+{
+    if (length_bytes == 0)
+        return false;
+    const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct cache_range range = {.offset_bytes = offset_bytes, .length_bytes = length_bytes};
+    struct cache_state state = {0};
+    if (syscall(SYS_cachestat, fd, &range, &state, 0) != 0)
+        return is_cold_by_mapping(fd, offset_bytes, length_bytes, page_bytes);
+    const uint64_t page_count =
+        (offset_bytes % page_bytes + length_bytes + page_bytes - 1) / page_bytes;
+    // What is dirty would have to be written first.
+    return state.dirty_pages == 0 && state.writeback_pages == 0 &&
+           2 * state.cached_pages < page_count;
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pinned.h"
+
+#include "error.h"
+#include "files.h"
+#include "numa.h"
+
+#include <segue/segue.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define DEFAULT_STAGING_BYTES (UINT64_C(64) << 20)
+#define DEFAULT_SLOT_BYTES (UINT64_C(4) << 20)
+/** The first slot is smaller, so that it is pinned and filled soon. */
+#define FIRST_SLOT_BYTES (UINT64_C(512) << 10)
+#define MOST_SLOTS 1024u
+
+/** The rings of a device. */
+struct pool {
+    segue_device *device;
+    /** Streams and segue_prepack_staging objects. */
+    uint32_t user_count;
+    struct segue_prepack_ring *rings;
+    struct pool *next;
+};
+
+struct segue_prepack_staging {
+    segue_device *device;
+};
+
+/** Held for looking and linking, never while memory is pinned or given up. */
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct pool *pools;
+
+segue_status segue_prepack_settle_staging(segue_device *device, struct segue_prepack_limits *limits)
+{
+    if (limits->staging_bytes == 0)
+        limits->staging_bytes = DEFAULT_STAGING_BYTES;
+    if (limits->slot_bytes == 0)
+        limits->slot_bytes = DEFAULT_SLOT_BYTES;
+    // Two slots at least, so that one is filled while another is copied.
+    if (limits->slot_bytes > limits->staging_bytes / 2)
+        limits->slot_bytes = limits->staging_bytes / 2;
+    limits->slot_bytes -= limits->slot_bytes % SEGUE_PREPACK_SECTOR_BYTES;
+    if (limits->slot_bytes == 0)
+        return segue_prepack_fail_on(device, SEGUE_INVALID_ARGUMENT,
+                                     "prepack: staging_bytes must hold two slots of %u bytes",
+                                     SEGUE_PREPACK_SECTOR_BYTES);
+    return SEGUE_OK;
+}
+
+static uint64_t first_slot_bytes(uint64_t slot_bytes)
+{
+    return slot_bytes < FIRST_SLOT_BYTES ? slot_bytes : FIRST_SLOT_BYTES;
+}
+
+static uint32_t capacity_of(const struct segue_prepack_limits *limits)
+{
+    const uint64_t slots =
+        1 + (limits->staging_bytes - first_slot_bytes(limits->slot_bytes)) / limits->slot_bytes;
+    return slots < MOST_SLOTS ? (uint32_t)slots : MOST_SLOTS;
+}
+
+static void free_ring(struct segue_prepack_ring *ring)
+{
+    for (uint32_t i = 0; i < ring->slot_count; i++)
+        segue_buffer_destroy(ring->slots[i].buffer);
+    free(ring->slots);
+    free(ring);
+}
+
+static void free_rings(struct segue_prepack_ring *ring)
+{
+    while (ring != NULL) {
+        struct segue_prepack_ring *next = ring->next;
+        free_ring(ring);
+        ring = next;
+    }
+}
+
+/** The device's pool, with one user more. NULL when out of memory. The lock is held. */
+static struct pool *join_pool(segue_device *device)
+{
+    struct pool *pool = pools;
+    while (pool != NULL && pool->device != device)
+        pool = pool->next;
+    if (pool == NULL) {
+        pool = calloc(1, sizeof(*pool));
+        if (pool == NULL)
+            return NULL;
+        pool->device = device;
+        pool->next = pools;
+        pools = pool;
+    }
+    pool->user_count++;
+    return pool;
+}
+
+/** One user less. Returns what is to be given up once the lock is: with the last user all rings. */
+static struct segue_prepack_ring *leave_pool(segue_device *device)
+{
+    struct pool **link = &pools;
+    while ((*link)->device != device)
+        link = &(*link)->next;
+    struct pool *pool = *link;
+    if (--pool->user_count != 0)
+        return NULL;
+    *link = pool->next;
+    struct segue_prepack_ring *rings = pool->rings;
+    free(pool);
+    return rings;
+}
+
+/** Takes an idle ring that fits off the list, and, onto `out_misfits`, all idle ones that do not:
+ *  memory that nobody can use must not add to what is pinned. */
+static struct segue_prepack_ring *take_idle(struct pool *pool,
+                                            const struct segue_prepack_limits *limits,
+                                            struct segue_prepack_ring **out_misfits)
+{
+    struct segue_prepack_ring *found = NULL;
+    struct segue_prepack_ring **link = &pool->rings;
+    while (*link != NULL) {
+        struct segue_prepack_ring *ring = *link;
+        const bool fits =
+            ring->slot_bytes == limits->slot_bytes && ring->held_bytes <= limits->staging_bytes;
+        if (ring->is_leased || (fits && found != NULL)) {
+            link = &ring->next;
+        } else if (fits) {
+            found = ring;
+            link = &ring->next;
+        } else {
+            *link = ring->next;
+            ring->next = *out_misfits;
+            *out_misfits = ring;
+        }
+    }
+    return found;
+}
+
+static struct segue_prepack_ring *make_ring(struct pool *pool, uint64_t slot_bytes, int32_t node)
+{
+    struct segue_prepack_ring *ring = calloc(1, sizeof(*ring));
+    if (ring == NULL)
+        return NULL;
+    ring->slot_bytes = slot_bytes;
+    ring->node = node;
+    ring->next = pool->rings;
+    pool->rings = ring;
+    return ring;
+}
+
+segue_status segue_prepack_ring_lease(segue_device *device,
+                                      const struct segue_prepack_limits *limits,
+                                      struct segue_prepack_ring **out_ring)
+{
+    const int32_t node = segue_prepack_numa_node(device);
+    const uint32_t capacity = capacity_of(limits);
+    struct segue_prepack_slot_memory *slots = calloc(capacity, sizeof(slots[0]));
+    struct segue_prepack_ring *misfits = NULL;
+    struct segue_prepack_ring *given_up = NULL;
+    struct segue_prepack_ring *ring = NULL;
+    (void)pthread_mutex_lock(&pools_lock);
+    struct pool *pool = slots != NULL ? join_pool(device) : NULL;
+    if (pool != NULL) {
+        ring = take_idle(pool, limits, &misfits);
+        if (ring == NULL)
+            ring = make_ring(pool, limits->slot_bytes, node);
+        if (ring == NULL)
+            given_up = leave_pool(device);
+    }
+    if (ring != NULL) {
+        // With room for as many slots as this lease allows.
+        for (uint32_t i = 0; i < ring->slot_count; i++)
+            slots[i] = ring->slots[i];
+        struct segue_prepack_slot_memory *before = ring->slots;
+        ring->slots = slots;
+        slots = before;
+        ring->capacity = capacity;
+        ring->pin_ns = 0;
+        ring->is_leased = true;
+    }
+    (void)pthread_mutex_unlock(&pools_lock);
+    free(slots);
+    free_rings(misfits);
+    free_rings(given_up);
+    if (ring == NULL)
+        return segue_prepack_fail_memory("staging memory");
+    *out_ring = ring;
+    return SEGUE_OK;
+}
+
+void segue_prepack_ring_return(segue_device *device, struct segue_prepack_ring *ring)
+{
+    (void)pthread_mutex_lock(&pools_lock);
+    ring->is_leased = false;
+    struct segue_prepack_ring *given_up = leave_pool(device);
+    (void)pthread_mutex_unlock(&pools_lock);
+    free_rings(given_up);
+}
+
+segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_ring *ring)
+{
+    const uint64_t start_ns = segue_pack_now_ns();
+    const struct segue_buffer_params params = {
+        .size_bytes = ring->slot_count == 0 ? first_slot_bytes(ring->slot_bytes) : ring->slot_bytes,
+        .memory = SEGUE_MEMORY_HOST_VISIBLE,
+        .label = "prepack staging",
+    };
+    struct segue_prepack_slot_memory slot = {.size_bytes = params.size_bytes};
+    // The driver takes the pages on this thread, by its policy.
+    struct segue_prepack_policy before;
+    if (!segue_prepack_numa_prefer(ring->node, &before))
+        ring->node = -1;
+    segue_status status = segue_buffer_create(device, &params, &slot.buffer);
+    segue_prepack_numa_restore(&before);
+    void *data = NULL;
+    if (status == SEGUE_OK)
+        status = segue_buffer_map(slot.buffer, &data);
+    if (status != SEGUE_OK) {
+        segue_buffer_destroy(slot.buffer);
+        return status;
+    }
+    slot.data = data;
+    ring->slots[ring->slot_count++] = slot;
+    ring->held_bytes += slot.size_bytes;
+    ring->pin_ns += segue_pack_now_ns() - start_ns;
+    return SEGUE_OK;
+}
+
+segue_status segue_prepack_staging_create(segue_device *device,
+                                          const struct segue_prepack_limits *limits,
+                                          segue_prepack_staging **out_staging)
+{
+    if (device == NULL || out_staging == NULL)
+        return segue_prepack_fail(
+            SEGUE_INVALID_ARGUMENT,
+            "segue_prepack_staging_create: device and out_staging must not be NULL");
+    struct segue_prepack_limits settled = {0};
+    if (limits != NULL)
+        settled = *limits;
+    segue_status status = segue_prepack_settle_staging(device, &settled);
+    if (status != SEGUE_OK)
+        return status;
+    segue_prepack_staging *staging = calloc(1, sizeof(*staging));
+    if (staging == NULL)
+        return segue_prepack_fail_memory("staging memory");
+    staging->device = device;
+    struct segue_prepack_ring *ring = NULL;
+    status = segue_prepack_ring_lease(device, &settled, &ring);
+    while (status == SEGUE_OK && ring->slot_count < ring->capacity)
+        status = segue_prepack_ring_grow(device, ring);
+    if (status != SEGUE_OK) {
+        if (ring != NULL)
+            segue_prepack_ring_return(device, ring);
+        free(staging);
+        return status;
+    }
+    // The lease ends, its place as a user of the pool stays.
+    (void)pthread_mutex_lock(&pools_lock);
+    ring->is_leased = false;
+    (void)pthread_mutex_unlock(&pools_lock);
+    *out_staging = staging;
+    return SEGUE_OK;
+}
+
+void segue_prepack_staging_destroy(segue_prepack_staging *staging)
+{
+    if (staging == NULL)
+        return;
+    (void)pthread_mutex_lock(&pools_lock);
+    struct segue_prepack_ring *given_up = leave_pool(staging->device);
+    (void)pthread_mutex_unlock(&pools_lock);
+    free_rings(given_up);
+    free(staging);
+}

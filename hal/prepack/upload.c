@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "upload.h"
+
+#include "direct.h"
+#include "error.h"
+#include "files.h"
+#include "pinned.h"
+#include "readers.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/** More threads than this do not read faster. */
+#define MOST_READERS 12u
+/** Pieces on their way at most. */
+#define WINDOW 64u
+/** Slots that are pinned while files are read from the page cache: two that are read into, two that
+ *  are copied, and as many in between. */
+#define WARM_SLOTS 8u
+
+/** What the pipeline knows of a slot besides its memory. */
+struct slot {
+    /** The increment that copies it last; free once that is done. */
+    uint64_t increment;
+    /** Pieces that are being read into it. */
+    uint32_t flight_count;
+    uint64_t used_bytes;
+};
+
+/** A piece of a job on its way: where it is read to. Of a job without bytes it is all. */
+struct flight {
+    struct segue_prepack_piece piece;
+    struct segue_prepack_job job;
+    /** Pieces of one job have the same number. */
+    uint64_t number;
+    uint32_t slot;
+    uint64_t slot_offset_bytes;
+    bool is_last;
+};
+
+struct segue_prepack_upload {
+    segue_device *device;
+    struct segue_prepack_limits limits;
+    struct segue_prepack_owner owner;
+    struct segue_prepack_stream *stream;
+    struct segue_prepack_readers *readers;
+    struct segue_prepack_direct *direct;
+    struct segue_prepack_ring *ring;
+    struct slot *slots;
+    /** Where the next bytes go; slots are taken in turn. */
+    uint32_t current;
+    /** Slots that are worth being pinned. */
+    uint32_t wanted_slots;
+    /** In a ring: those from flight_first on are on their way. */
+    struct flight *flights;
+    uint32_t flight_first;
+    uint32_t flight_count;
+    /** The job whose pieces are sent on their way, from job_offset_bytes on. */
+    struct segue_prepack_job job;
+    bool has_job;
+    uint64_t job_number;
+    uint64_t job_offset_bytes;
+    /** A job that failed: its pieces are dropped as they arrive. */
+    uint64_t void_number;
+    uint64_t sent_bytes;
+    struct segue_prepack_upload_stats stats;
+};
+
+segue_status segue_prepack_upload_create(segue_device *device,
+                                         const struct segue_prepack_limits *limits,
+                                         struct segue_prepack_stream *stream,
+                                         const struct segue_prepack_owner *owner,
+                                         struct segue_prepack_upload **out_upload)
+{
+    struct segue_prepack_upload *upload = calloc(1, sizeof(*upload));
+    if (upload == NULL)
+        return segue_prepack_fail_memory("an upload");
+    upload->device = device;
+    upload->owner = *owner;
+    upload->stream = stream;
+    upload->limits = *limits;
+    upload->wanted_slots = WARM_SLOTS;
+    upload->stats.node = -1;
+    if (upload->limits.reader_count == 0) {
+        const long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
+        upload->limits.reader_count = cpu_count > 1 ? (uint32_t)cpu_count - 1 : 1;
+        if (upload->limits.reader_count > MOST_READERS)
+            upload->limits.reader_count = MOST_READERS;
+    }
+    segue_status status = segue_prepack_settle_staging(device, &upload->limits);
+    if (status == SEGUE_OK)
+        status = segue_prepack_ring_lease(device, &upload->limits, &upload->ring);
+    if (status == SEGUE_OK) {
+        upload->slots = calloc(upload->ring->capacity, sizeof(upload->slots[0]));
+        upload->flights = calloc(WINDOW, sizeof(upload->flights[0]));
+        upload->direct = segue_prepack_direct_create();
+        // Whoever waits for a piece reads, too.
+        upload->readers = segue_prepack_readers_create(upload->limits.reader_count - 1);
+        if (upload->slots == NULL || upload->flights == NULL || upload->direct == NULL ||
+            upload->readers == NULL)
+            status = segue_prepack_fail_memory("an upload");
+    }
+    if (status != SEGUE_OK) {
+        segue_prepack_upload_destroy(upload);
+        return status;
+    }
+    *out_upload = upload;
+    return SEGUE_OK;
+}
+
+void segue_prepack_upload_destroy(struct segue_prepack_upload *upload)
+{
+    if (upload == NULL)
+        return;
+    if (upload->readers != NULL)
+        segue_prepack_readers_drop(upload->readers);
+    segue_prepack_readers_destroy(upload->readers);
+    segue_prepack_direct_destroy(upload->direct);
+    if (upload->ring != NULL)
+        segue_prepack_ring_return(upload->device, upload->ring);
+    free(upload->flights);
+    free(upload->slots);
+    free(upload);
+}
+
+/** Whether a slot is still read by something: by what is recorded or submitted, or by a piece that
+ *  is on its way into it. */
+static bool is_busy(const struct slot *slot, uint64_t reached)
+{
+    return slot->flight_count != 0 || slot->increment > reached;
+}
+
+/** Whether another slot may be pinned now. Where the first increment fits the first slot, the
+ * second one only once that is submitted: pinning takes longer than filling and submitting. */
+static bool may_grow(const struct segue_prepack_upload *upload)
+{
+    const uint32_t count = upload->ring->slot_count;
+    return count < upload->ring->capacity && count < upload->wanted_slots &&
+           (count == 0 || segue_prepack_stream_increment(upload->stream) > 1 ||
+            segue_prepack_stream_limit_bytes(upload->stream) > upload->ring->slots[0].size_bytes);
+}
+
+/** Moves on to a slot that is free, or can be made, without waiting. */
+static segue_status next_slot(struct segue_prepack_upload *upload, bool *out_found)
+{
+    struct segue_prepack_ring *ring = upload->ring;
+    *out_found = false;
+    uint64_t reached = 0;
+    segue_status status = segue_prepack_stream_query_copied(upload->stream, &reached);
+    if (status != SEGUE_OK)
+        return status;
+    const uint32_t next = ring->slot_count == 0 ? 0 : (upload->current + 1) % ring->slot_count;
+    if (ring->slot_count != 0 && !is_busy(&upload->slots[next], reached)) {
+        upload->current = next;
+    } else if (may_grow(upload)) {
+        status = segue_prepack_ring_grow(upload->device, ring);
+        if (status != SEGUE_OK)
+            return status;
+        upload->current = ring->slot_count - 1;
+    } else {
+        return SEGUE_OK;
+    }
+    upload->slots[upload->current].used_bytes = 0;
+    *out_found = true;
+    return SEGUE_OK;
+}
+
+/** Makes a piece of an entry end where a chunk does, if it can: what is verified is read whole. */
+static uint64_t whole_chunks(uint64_t offset_bytes, uint64_t piece_bytes, uint64_t length_bytes)
+{
+    const uint64_t beyond_bytes = (offset_bytes + piece_bytes) % SEGUE_PACKED_CHUNK_BYTES;
+    return piece_bytes < length_bytes && beyond_bytes < piece_bytes ? piece_bytes - beyond_bytes
+                                                                    : piece_bytes;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/** Up to the next multiple. */
+static uint64_t round_up(uint64_t value, uint64_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+/** A file to read the next bytes of the job from, past the page cache; -1: any other way. */
+static int find_direct(struct segue_prepack_upload *upload, uint64_t *out_place_bytes)
+{
+    const enum segue_prepack_reading reading = upload->limits.reading;
+    const uint64_t length_bytes =
+        smaller(upload->job.length_bytes - upload->job_offset_bytes, upload->limits.slot_bytes);
+    int fd = -1;
+    uint64_t place_bytes = 0;
+    if (reading == SEGUE_PREPACK_READ_CACHED ||
+        !segue_prepack_bytes_file(&upload->job.bytes, &fd, &place_bytes))
+        return -1;
+    place_bytes += upload->job.offset_bytes + upload->job_offset_bytes;
+    if (reading == SEGUE_PREPACK_READ_AUTO && !segue_prepack_is_cold(fd, place_bytes, length_bytes))
+        return -1;
+    *out_place_bytes = place_bytes;
+    return segue_prepack_direct_file(upload->direct, fd);
+}
+
+/** Where the next piece would begin in the current slot, and how long it may be; 0: not there. What
+ *  is read past the page cache has the same place in its sector as in the file, and whole sectors.
+ *  Others begin at multiples of 16, so that copies stay fast. */
+static uint64_t find_room(const struct segue_prepack_upload *upload, bool is_direct,
+                          uint64_t place_bytes, uint64_t *out_offset_bytes)
+{
+    const struct segue_prepack_ring *ring = upload->ring;
+    if (ring->slot_count == 0)
+        return 0;
+    const uint64_t size_bytes = ring->slots[upload->current].size_bytes;
+    const uint64_t used_bytes = upload->slots[upload->current].used_bytes;
+    *out_offset_bytes = is_direct ? round_up(used_bytes, SEGUE_PREPACK_SECTOR_BYTES) +
+                                        place_bytes % SEGUE_PREPACK_SECTOR_BYTES
+                                  : round_up(used_bytes, 16);
+    return *out_offset_bytes < size_bytes ? size_bytes - *out_offset_bytes : 0;
+}
+
+/** Length of the next piece of the job where there is so much room. */
+static uint64_t piece_length(const struct segue_prepack_upload *upload, uint64_t room_bytes)
+{
+    const uint64_t rest_bytes = upload->job.length_bytes - upload->job_offset_bytes;
+    uint64_t piece_bytes = smaller(room_bytes, rest_bytes);
+    piece_bytes = smaller(piece_bytes, segue_prepack_stream_limit_bytes(upload->stream));
+    if (upload->job.bytes.entry != NULL)
+        piece_bytes = whole_chunks(upload->job.offset_bytes + upload->job_offset_bytes, piece_bytes,
+                                   rest_bytes);
+    return piece_bytes;
+}
+
+/** Whether a piece is read as whole chunks where that matters. */
+static bool is_whole(const struct segue_prepack_job *job, uint64_t offset_bytes,
+                     uint64_t length_bytes)
+{
+    const uint64_t end_bytes = offset_bytes + length_bytes;
+    return job->bytes.entry == NULL || job->bytes.is_unchecked ||
+           (offset_bytes % SEGUE_PACKED_CHUNK_BYTES == 0 &&
+            (end_bytes % SEGUE_PACKED_CHUNK_BYTES == 0 || end_bytes == job->bytes.size_bytes));
+}
+
+static struct flight *add_flight(struct segue_prepack_upload *upload)
+{
+    struct flight *flight =
+        &upload->flights[(upload->flight_first + upload->flight_count++) % WINDOW];
+    flight->job = upload->job;
+    flight->number = upload->job_number;
+    flight->piece.length_bytes = 0;
+    return flight;
+}
+
+/** Sends the next piece of the job on its way; false where there is no room for it now. */
+static segue_status send_piece(struct segue_prepack_upload *upload, bool *out_sent)
+{
+    *out_sent = false;
+    uint64_t place_bytes = 0;
+    int direct_fd = find_direct(upload, &place_bytes);
+    if (direct_fd >= 0)
+        upload->wanted_slots = upload->ring->capacity;
+    uint64_t at_bytes = 0;
+    uint64_t room_bytes = find_room(upload, direct_fd >= 0, place_bytes, &at_bytes);
+    if (room_bytes == 0) {
+        const segue_status status = next_slot(upload, out_sent);
+        if (status != SEGUE_OK || !*out_sent)
+            return status;
+        room_bytes = find_room(upload, direct_fd >= 0, place_bytes, &at_bytes);
+    }
+    struct slot *slot = &upload->slots[upload->current];
+    const uint64_t offset_bytes = upload->job.offset_bytes + upload->job_offset_bytes;
+    const uint64_t piece_bytes = piece_length(upload, room_bytes);
+    if (!is_whole(&upload->job, offset_bytes, piece_bytes))
+        direct_fd = -1;
+    struct flight *flight = add_flight(upload);
+    flight->slot = upload->current;
+    flight->slot_offset_bytes = at_bytes;
+    flight->piece.bytes = upload->job.bytes;
+    flight->piece.offset_bytes = offset_bytes;
+    flight->piece.data = upload->ring->slots[upload->current].data + at_bytes;
+    flight->piece.length_bytes = (size_t)piece_bytes;
+    flight->piece.direct_fd = direct_fd;
+    flight->piece.place_bytes = place_bytes;
+    upload->job_offset_bytes += piece_bytes;
+    flight->is_last = upload->job_offset_bytes == upload->job.length_bytes;
+    upload->has_job = !flight->is_last;
+    slot->flight_count++;
+    slot->used_bytes =
+        round_up(at_bytes + piece_bytes, direct_fd >= 0 ? SEGUE_PREPACK_SECTOR_BYTES : 1);
+    upload->sent_bytes += piece_bytes;
+    if (upload->stats.first_read_ns == 0)
+        upload->stats.first_read_ns = segue_pack_now_ns();
+    segue_prepack_readers_add(upload->readers, &flight->piece);
+    *out_sent = true;
+    return SEGUE_OK;
+}
+
+/** Whether more is to be sent on its way. Before anything is submitted, only what is submitted
+ *  first: the rest would only delay it. */
+static bool has_room(const struct segue_prepack_upload *upload)
+{
+    return upload->flight_count == 0 ||
+           (upload->flight_count < WINDOW &&
+            (segue_prepack_stream_increment(upload->stream) > 1 ||
+             upload->sent_bytes < segue_prepack_stream_limit_bytes(upload->stream)));
+}
+
+/** Sends pieces on their way as long as there are some and there is room. */
+static segue_status send_pieces(struct segue_prepack_upload *upload)
+{
+    segue_status status = SEGUE_OK;
+    bool sent = true;
+    while (status == SEGUE_OK && sent && has_room(upload)) {
+        if (!upload->has_job) {
+            status = upload->owner.next(upload->owner.context, &upload->job, &upload->has_job);
+            upload->job_number++;
+            upload->job_offset_bytes = 0;
+        }
+        if (status != SEGUE_OK || !upload->has_job)
+            break;
+        if (upload->job.length_bytes == 0) {
+            add_flight(upload)->is_last = true;
+            upload->has_job = false;
+        } else {
+            status = send_piece(upload, &sent);
+        }
+    }
+    return status;
+}
+
+/** The oldest piece is not on its way any more. */
+static void take_off_list(struct segue_prepack_upload *upload, const struct flight *flight)
+{
+    upload->flight_first = (upload->flight_first + 1) % WINDOW;
+    upload->flight_count--;
+    if (flight->piece.length_bytes != 0)
+        upload->slots[flight->slot].flight_count--;
+}
+
+/** Records the copy of a piece that has arrived. */
+static segue_status copy_piece(struct segue_prepack_upload *upload, const struct flight *flight)
+{
+    const struct segue_prepack_job *job = &flight->job;
+    const struct segue_prepack_piece *piece = &flight->piece;
+    const struct segue_buffer_ref from = {.buffer = upload->ring->slots[flight->slot].buffer,
+                                          .offset_bytes = flight->slot_offset_bytes,
+                                          .length_bytes = piece->length_bytes};
+    const struct segue_buffer_ref to = {.buffer = job->target,
+                                        .offset_bytes = job->target_offset_bytes +
+                                                        piece->offset_bytes - job->offset_bytes,
+                                        .length_bytes = piece->length_bytes};
+    segue_status status = upload->owner.arrived(upload->owner.context, job, piece->offset_bytes,
+                                                piece->data, piece->length_bytes);
+    if (status == SEGUE_OK)
+        status = segue_prepack_stream_copy(upload->stream, from, to, job->after);
+    if (status == SEGUE_OK)
+        upload->slots[flight->slot].increment = segue_prepack_stream_increment(upload->stream);
+    return status;
+}
+
+/** A job's bytes could not be read. Its other pieces arrive before the owner hears of it and,
+ * maybe, gives up what they are read from. */
+static segue_status give_up_job(struct segue_prepack_upload *upload, const struct flight *failed)
+{
+    const uint64_t number = failed->number;
+    upload->void_number = number;
+    if (upload->job_number == number)
+        upload->has_job = false;
+    for (uint32_t i = 0; i < upload->flight_count; i++) {
+        struct flight *flight = &upload->flights[(upload->flight_first + i) % WINDOW];
+        if (flight->number == number && flight->piece.length_bytes != 0)
+            (void)segue_prepack_readers_wait(upload->readers, &flight->piece, UINT64_MAX);
+    }
+    const segue_status status = segue_prepack_readers_raise(&failed->piece);
+    return upload->owner.failed(upload->owner.context, &failed->job, status);
+}
+
+/** Waits for the oldest piece and copies it, or until what is recorded becomes too old. */
+static segue_status land(struct segue_prepack_upload *upload)
+{
+    struct flight *flight = &upload->flights[upload->flight_first];
+    segue_status status = SEGUE_OK;
+    if (flight->piece.length_bytes != 0) {
+        const uint64_t start_ns = segue_pack_now_ns();
+        const bool is_done = segue_prepack_readers_wait(
+            upload->readers, &flight->piece, segue_prepack_stream_deadline(upload->stream));
+        upload->stats.read_wait_ns += segue_pack_now_ns() - start_ns;
+        if (!is_done)
+            return segue_prepack_stream_flush(upload->stream);
+    }
+    take_off_list(upload, flight);
+    if (flight->number == upload->void_number)
+        return SEGUE_OK;
+    if (flight->piece.length_bytes != 0 && flight->piece.error.status != SEGUE_OK)
+        return give_up_job(upload, flight);
+    if (flight->piece.length_bytes != 0)
+        status = copy_piece(upload, flight);
+    if (status == SEGUE_OK && flight->is_last)
+        status = upload->owner.ended(upload->owner.context, &flight->job);
+    if (status == SEGUE_OK)
+        status = segue_prepack_stream_submit_if_due(upload->stream);
+    return status;
+}
+
+segue_status segue_prepack_upload_pump(struct segue_prepack_upload *upload, bool *out_idle)
+{
+    *out_idle = false;
+    segue_status status = send_pieces(upload);
+    if (status != SEGUE_OK)
+        return status;
+    if (upload->flight_count != 0)
+        return land(upload);
+    if (!upload->has_job) {
+        *out_idle = true;
+        return SEGUE_OK;
+    }
+    // All slots are being copied, or wait for it.
+    const uint32_t next = (upload->current + 1) % upload->ring->slot_count;
+    const uint64_t increment = upload->slots[next].increment;
+    return increment == segue_prepack_stream_increment(upload->stream)
+               ? segue_prepack_stream_flush(upload->stream)
+               : segue_prepack_stream_wait_copied(upload->stream, increment);
+}
+
+void segue_prepack_upload_get_stats(const struct segue_prepack_upload *upload,
+                                    struct segue_prepack_upload_stats *out_stats)
+{
+    struct segue_prepack_reader_stats readers;
+    segue_prepack_readers_get_stats(upload->readers, &readers);
+    *out_stats = upload->stats;
+    out_stats->staging_bytes = upload->ring->held_bytes;
+    out_stats->node = upload->ring->node;
+    out_stats->pin_ns = upload->ring->pin_ns;
+    out_stats->read_ns = readers.read_ns;
+    out_stats->cached_bytes = readers.cached_bytes;
+    out_stats->direct_bytes = readers.direct_bytes;
+    out_stats->fallback_count = readers.fallback_count;
+    out_stats->refusal_count = readers.refusal_count;
+}
