@@ -6,7 +6,7 @@
 bool segue_decode_run_argmax(const struct segue_reference_launch *launch,
                              segue_reference_translate translate)
 {
-    const uint32_t count = parameter_u32(launch, 2);
+    const uint32_t count = parameter_u32(launch, 3);
     if (count == 0)
         return false;
     const float *values = binding_memory(launch, translate, 0, (uint64_t)count * 4);
@@ -31,8 +31,9 @@ void segue_decode_ranges_argmax(const struct segue_reference_launch *launch,
                                 struct segue_reference_ranges *ranges)
 {
     const struct binding_range bindings[] = {
-        {0, (uint64_t)parameter_u32(launch, 2) * 4, true, false},
+        {0, (uint64_t)parameter_u32(launch, 3) * 4, true, false},
         {1, sizeof(uint32_t), false, true},
+        {2, 2 * sizeof(uint64_t), true, true},
     };
-    segue_decode_add_ranges(launch, ranges, bindings, 2);
+    segue_decode_add_ranges(launch, ranges, bindings, 3);
 }

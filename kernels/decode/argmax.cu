@@ -1,43 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index of the largest value, the lowest one among equals. NaN is never the largest; 0 where
-// there is nothing but NaN. One block.
+// there is nothing but NaN.
+//
+// The values are spread over the device, eight loads in flight a thread. Blocks meet in `state`:
+// the largest key so far, which does not depend on who comes when, and how many blocks have come.
+// The last one stores the result and leaves zeros.
 
-__device__ inline void take_larger(float value, u32 index, float *best, u32 *best_index)
+#define VALUES_PER_THREAD 8
+#define BLOCK_VALUES (256 * VALUES_PER_THREAD)
+
+// Values in their order, and of equal ones the lower index above; 0 for what is not there, and NaN.
+__device__ inline u64 key_of(float value, u32 index)
 {
-    if (value > *best || (value == *best && index < *best_index)) {
-        *best = value;
-        *best_index = index;
+    if (value != value)
+        return 0;
+    const u32 bits = __float_as_uint(value + 0.0f); // -0 is 0.
+    const u32 ordered = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return (u64)ordered << 32 | (u32)~index;
+}
+
+__device__ inline u32 index_of(u64 key)
+{
+    return key == 0 ? 0 : ~(u32)key;
+}
+
+__device__ inline float value_of(u64 key)
+{
+    const u32 ordered = (u32)(key >> 32);
+    return __uint_as_float(ordered & 0x80000000u ? ordered & 0x7FFFFFFFu : ~ordered);
+}
+
+// Keys `first` + 256 i of the values.
+__device__ inline void load_keys(const float *values, u32 first, u32 count, u64 *keys)
+{
+#pragma unroll
+    for (u32 i = 0; i < VALUES_PER_THREAD; i++) {
+        const u32 at = first + i * 256;
+        keys[i] = at < count ? key_of(values[at], at) : 0;
     }
 }
 
-extern "C" __global__ void __launch_bounds__(1024)
-    segue_argmax(const float *values, u32 *out, u32 count)
+extern "C" __global__ void __launch_bounds__(256)
+    segue_argmax(const float *values, u32 *out, u64 *state, u32 count)
 {
-    __shared__ float warp_best[32];
-    __shared__ u32 warp_index[32];
-    if (blockIdx.x > 0)
-        return;
-    float best = MINUS_INFINITY;
-    u32 index = 0xFFFFFFFFu;
-    for (u32 i = threadIdx.x; i < count; i += 1024)
-        take_larger(values[i], i, &best, &index);
-    for (u32 round = 0; round < 2; round++) {
-        for (u32 distance = 16; distance > 0; distance /= 2) {
-            const float other = __shfl_xor_sync(0xFFFFFFFFu, best, distance);
-            const u32 other_index = __shfl_xor_sync(0xFFFFFFFFu, index, distance);
-            take_larger(other, other_index, &best, &index);
-        }
-        if (round == 0) {
-            // The second round, in every warp alike, is over the bests of the 32 warps.
-            if (threadIdx.x % 32 == 0) {
-                warp_best[threadIdx.x / 32] = best;
-                warp_index[threadIdx.x / 32] = index;
-            }
-            __syncthreads();
-            best = warp_best[threadIdx.x % 32];
-            index = warp_index[threadIdx.x % 32];
-        }
+    __shared__ u64 warp_best[8];
+    trigger();
+    wait_for_predecessors();
+    u64 best = 0;
+    for (u32 first = blockIdx.x * BLOCK_VALUES; first < count; first += gridDim.x * BLOCK_VALUES) {
+        u64 keys[VALUES_PER_THREAD];
+        load_keys(values, first + threadIdx.x, count, keys);
+#pragma unroll
+        for (u32 i = 0; i < VALUES_PER_THREAD; i++)
+            best = max(best, keys[i]);
     }
-    if (threadIdx.x == 0)
-        *out = index == 0xFFFFFFFFu ? 0 : index;
+    for (u32 distance = 16; distance > 0; distance /= 2)
+        best = max(best, __shfl_xor_sync(0xFFFFFFFFu, best, distance));
+    if (threadIdx.x % 32 == 0)
+        warp_best[threadIdx.x / 32] = best;
+    __syncthreads();
+    if (threadIdx.x != 0)
+        return;
+    for (u32 warp = 1; warp < 8; warp++)
+        best = max(best, warp_best[warp]);
+    atomicMax(state, best);
+    __threadfence();
+    if (atomicAdd((u32 *)(state + 1), 1u) != gridDim.x - 1)
+        return;
+    *out = index_of(atomicExch(state, (u64)0));
+    state[1] = 0;
 }

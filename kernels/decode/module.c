@@ -30,12 +30,12 @@
     }
 
 static const struct segue_parameter embed_int4_parameters[] = {
-    READ(4), CONSTANT(1), CONSTANT(2), WRITE(4), WORD, WORD,
+    READ(4), CONSTANT(4), CONSTANT(2), WRITE(16), WORD, WORD,
 };
 static const uint32_t embed_int4_sizes[] = {8, 8, 8, 8, 4, 4};
 
 static const struct segue_parameter rms_norm_parameters[] = {
-    READ(4), CONSTANT(2), WRITE(2), WORD, WORD,
+    READ(16), CONSTANT(8), WRITE(8), WORD, WORD,
 };
 static const uint32_t rms_norm_sizes[] = {8, 8, 8, 4, 4};
 
@@ -70,47 +70,47 @@ static const struct segue_parameter gqa_decode_fp8_parameters[] = {
 };
 static const uint32_t gqa_decode_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
 
-static const struct segue_parameter silu_mul_parameters[] = {READ(2), READ(2), WRITE(2), WORD};
+static const struct segue_parameter silu_mul_parameters[] = {READ(8), READ(8), WRITE(8), WORD};
 static const uint32_t silu_mul_sizes[] = {8, 8, 8, 4};
 
-static const struct segue_parameter residual_add_parameters[] = {READ_WRITE(4), READ(2), WORD};
+static const struct segue_parameter residual_add_parameters[] = {READ_WRITE(16), READ(8), WORD};
 static const uint32_t residual_add_sizes[] = {8, 8, 4};
 
-static const struct segue_parameter argmax_parameters[] = {READ(4), WRITE(4), WORD};
-static const uint32_t argmax_sizes[] = {8, 8, 4};
+static const struct segue_parameter argmax_parameters[] = {READ(4), WRITE(4), READ_WRITE(8), WORD};
+static const uint32_t argmax_sizes[] = {8, 8, 8, 4};
 
-#define ENTRY_POINT(name_, threads)                                                              \
-    {                                                                                            \
-        "segue_" #name_, name_##_parameters, COUNT_OF(name_##_parameters), {threads, 1, 1}, {0}, \
-            0, 0                                                                                 \
-    }
+static const struct segue_parameter sample_top_k_parameters[] = {
+    READ(4), READ(4), READ(4), WRITE(4), READ_WRITE(4), READ_WRITE(8), WORD,
+};
+static const uint32_t sample_top_k_sizes[] = {8, 8, 8, 8, 8, 8, 4};
 
-/** One that says so of its dependencies: SEGUE_ENTRY_GRID_DEPENDENCY. */
-#define OVERLAPPING(name_, parameters_, threads)                                              \
+/** All of them wait for what they depend on themselves. */
+#define ENTRY_POINT(name_, parameters_, threads)                                              \
     {                                                                                         \
         .name = "segue_" #name_, .parameters = parameters_##_parameters,                      \
         .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {threads, 1, 1}, \
         .flags = SEGUE_ENTRY_GRID_DEPENDENCY                                                  \
     }
-#define ATTENTION(size) OVERLAPPING(gqa_decode_##size, gqa_decode, 256)
-#define ATTENTION_FP8(size) OVERLAPPING(gqa_decode_fp8_##size, gqa_decode_fp8, 256)
+#define ATTENTION(size) ENTRY_POINT(gqa_decode_##size, gqa_decode, 256)
+#define ATTENTION_FP8(size) ENTRY_POINT(gqa_decode_fp8_##size, gqa_decode_fp8, 256)
 
 static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = {
-    [SEGUE_DECODE_EMBED_INT4] = ENTRY_POINT(embed_int4, 256),
-    [SEGUE_DECODE_RMS_NORM] = ENTRY_POINT(rms_norm, 256),
-    [SEGUE_DECODE_LINEAR_INT4] = ENTRY_POINT(linear_int4, 256),
-    [SEGUE_DECODE_LINEAR_INT4_F32] = ENTRY_POINT(linear_int4_f32, 256),
-    [SEGUE_DECODE_ROPE_KV] = OVERLAPPING(rope_kv, rope_kv, 128),
+    [SEGUE_DECODE_EMBED_INT4] = ENTRY_POINT(embed_int4, embed_int4, 256),
+    [SEGUE_DECODE_RMS_NORM] = ENTRY_POINT(rms_norm, rms_norm, 256),
+    [SEGUE_DECODE_LINEAR_INT4] = ENTRY_POINT(linear_int4, linear_int4, 256),
+    [SEGUE_DECODE_LINEAR_INT4_F32] = ENTRY_POINT(linear_int4_f32, linear_int4_f32, 256),
+    [SEGUE_DECODE_ROPE_KV] = ENTRY_POINT(rope_kv, rope_kv, 128),
     [SEGUE_DECODE_GQA_64] = ATTENTION(64),
     [SEGUE_DECODE_GQA_128] = ATTENTION(128),
     [SEGUE_DECODE_GQA_256] = ATTENTION(256),
     [SEGUE_DECODE_GQA_FP8_64] = ATTENTION_FP8(64),
     [SEGUE_DECODE_GQA_FP8_128] = ATTENTION_FP8(128),
     [SEGUE_DECODE_GQA_FP8_256] = ATTENTION_FP8(256),
-    [SEGUE_DECODE_ROPE_KV_FP8] = OVERLAPPING(rope_kv_fp8, rope_kv_fp8, 128),
-    [SEGUE_DECODE_SILU_MUL] = ENTRY_POINT(silu_mul, 256),
-    [SEGUE_DECODE_RESIDUAL_ADD] = ENTRY_POINT(residual_add, 256),
-    [SEGUE_DECODE_ARGMAX] = ENTRY_POINT(argmax, 1024),
+    [SEGUE_DECODE_ROPE_KV_FP8] = ENTRY_POINT(rope_kv_fp8, rope_kv_fp8, 128),
+    [SEGUE_DECODE_SILU_MUL] = ENTRY_POINT(silu_mul, silu_mul, 256),
+    [SEGUE_DECODE_RESIDUAL_ADD] = ENTRY_POINT(residual_add, residual_add, 256),
+    [SEGUE_DECODE_ARGMAX] = ENTRY_POINT(argmax, argmax, 256),
+    [SEGUE_DECODE_SAMPLE_TOP_K] = ENTRY_POINT(sample_top_k, sample_top_k, 256),
 };
 
 #define REFERENCE(name_, sizes)                                              \
@@ -148,6 +148,7 @@ static const struct segue_reference_kernel references[SEGUE_DECODE_KERNEL_COUNT]
     [SEGUE_DECODE_SILU_MUL] = REFERENCE(silu_mul, silu_mul_sizes),
     [SEGUE_DECODE_RESIDUAL_ADD] = REFERENCE(residual_add, residual_add_sizes),
     [SEGUE_DECODE_ARGMAX] = REFERENCE(argmax, argmax_sizes),
+    [SEGUE_DECODE_SAMPLE_TOP_K] = REFERENCE(sample_top_k, sample_top_k_sizes),
 };
 
 void segue_kernels_get_decode(struct segue_executable_params *out_params)

@@ -211,6 +211,7 @@ static void add_activations(struct builder *builder)
     model->gate = add_activation(builder, shape->ffn, 2, "gate");
     model->up = add_activation(builder, shape->ffn, 2, "up");
     model->activated = add_activation(builder, shape->ffn, 2, "activated");
+    model->argmax_state = add_activation(builder, 2, 8, "argmax_state");
     model->logits = add_activation(builder, LLAMA_VOCABULARY, 4, "logits");
     model->next_token =
         add(builder, SEGUE_MEMORY_HOST_VISIBLE, sizeof(uint32_t),

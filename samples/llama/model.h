@@ -109,8 +109,8 @@ struct llama_model {
     uint32_t final_norm, frequencies, token, position;
     /** What stages hand on. */
     uint32_t hidden, normed, q, k, v, attended, projected, gate, up, activated;
-    /** What attention works in, layer after layer. */
-    uint32_t arrived, partials;
+    /** What attention, layer after layer, and the choice of the token work in. */
+    uint32_t arrived, partials, argmax_state;
     /** The results: f32 [vocabulary], and u32. */
     uint32_t logits, next_token;
 

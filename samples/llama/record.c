@@ -102,7 +102,7 @@ static void residual_add(struct recorder *recorder)
 {
     const struct llama_model *model = recorder->model;
     const uint32_t count = model->config.shape->hidden;
-    DISPATCH(recorder, SEGUE_DECODE_RESIDUAL_ADD, blocks(count, 256), count, model->hidden,
+    DISPATCH(recorder, SEGUE_DECODE_RESIDUAL_ADD, blocks(count, 1024), count, model->hidden,
              model->projected);
 }
 
@@ -161,7 +161,7 @@ static void record_mlp(struct recorder *recorder, const struct llama_layer *laye
     linear(recorder, &layer->gate, model->normed, model->gate);
     linear(recorder, &layer->up, model->normed, model->up);
     barrier(recorder);
-    DISPATCH(recorder, SEGUE_DECODE_SILU_MUL, blocks(ffn, 256), ffn, model->gate, model->up,
+    DISPATCH(recorder, SEGUE_DECODE_SILU_MUL, blocks(ffn, 1024), ffn, model->gate, model->up,
              model->activated);
     barrier(recorder);
     linear(recorder, &layer->down, model->activated, model->projected);
@@ -175,7 +175,7 @@ static void record_embedding(struct recorder *recorder)
     const struct llama_model *model = recorder->model;
     const struct segue_embed_int4_constants constants = {.vocabulary = model->embedding.rows,
                                                          .hidden = model->embedding.columns};
-    DISPATCH(recorder, SEGUE_DECODE_EMBED_INT4, blocks(constants.hidden, 256), constants,
+    DISPATCH(recorder, SEGUE_DECODE_EMBED_INT4, blocks(constants.hidden, 2048), constants,
              model->token, model->embedding.weights, model->embedding.scales, model->hidden);
     barrier(recorder);
 }
@@ -188,7 +188,8 @@ static void record_head(struct recorder *recorder)
     barrier(recorder);
     linear(recorder, &model->head, model->normed, model->logits);
     barrier(recorder);
-    DISPATCH(recorder, SEGUE_DECODE_ARGMAX, 1, vocabulary, model->logits, model->next_token);
+    DISPATCH(recorder, SEGUE_DECODE_ARGMAX, blocks(vocabulary, 2048), vocabulary, model->logits,
+             model->next_token, model->argmax_state);
 }
 
 static void record_step(struct recorder *recorder)

@@ -10,8 +10,8 @@
  * poison, and asynchronous copies arrive as late as they may: what a missing barrier or wait reads
  * is wrong.
  *
- * Not seen: orders that only weak memory gives (a missing fence), and blocks that wait for each
- * other while they run.
+ * Not seen: what only blocks that run at the same time show, as they run one after the other here,
+ * and orders that only weak memory gives (a missing fence).
  *
  * One launch at a time; not thread-safe.
  */

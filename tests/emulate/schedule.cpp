@@ -19,7 +19,7 @@ constexpr size_t stack_bytes = 64 << 10;
 /** Turns of a block's threads after which they are taken to wait for what never comes. */
 constexpr uint64_t max_turns = 1u << 20;
 
-enum state { READY, AT_BLOCK, AT_WARP, DONE };
+enum state { READY, AT_BLOCK, AT_WARP, AT_GRID, DONE };
 
 struct thread {
     void *stack_pointer;
@@ -43,6 +43,11 @@ uint32_t current;
 uint32_t ready[max_threads];
 uint32_t ready_count;
 uint32_t done_count, arrived_count, predicate_count, last_predicate_count;
+/** Threads at griddepcontrol.wait go on when all others have come to where they wait, too: opening
+ *  and closing the bindings for each one costs. In some blocks they do not wait for the others. */
+uint32_t at_grid[max_threads];
+uint32_t at_grid_count;
+bool grid_gathers;
 uint64_t turns;
 
 uint8_t *stacks;
@@ -122,9 +127,20 @@ void give_turn()
     in_thread = false;
 }
 
+bool next_is_there()
+{
+    if (ready_count == 0) {
+        while (at_grid_count > 0)
+            make_ready(at_grid[--at_grid_count]);
+    }
+    return ready_count > 0 && !failed;
+}
+
 void run_block(uint32_t block)
 {
     block_index = {block, 0, 0};
+    at_grid_count = 0;
+    grid_gathers = random_below(8) > 0;
     ready_count = done_count = arrived_count = predicate_count = 0;
     turns = 0;
     reset_shared(running_launch->dynamic_shared_bytes);
@@ -136,7 +152,7 @@ void run_block(uint32_t block)
             make_fiber(stacks + i * stack_bytes + 4096, stack_bytes - 4096, thread_main);
         make_ready(i);
     }
-    while (ready_count > 0 && !failed)
+    while (next_is_there())
         give_turn();
     if (!failed && done_count < thread_count)
         describe_deadlock();
@@ -330,8 +346,14 @@ void meet_warp(const char *what, const void *key, uint32_t mask, warp_work work,
 
 void wait_for_grid()
 {
+    const bool first_time = !threads[current].waited;
     threads[current].waited = true;
     someone_waited = true;
+    if (first_time && grid_gathers) {
+        threads[current].state = AT_GRID;
+        at_grid[at_grid_count++] = current;
+        leave();
+    }
     if (!bindings_open)
         set_open(bindings_open = true);
 }

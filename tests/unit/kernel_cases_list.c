@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel_cases_build.h"
 
+#include "decode/philox.h"
+
 #include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -334,8 +341,10 @@ static void make_argmax(struct kernel_case *test, const struct variant *v)
 {
     const uint32_t values = kernel_case_bind(test, KERNEL_CASE_F32, v->a);
     const uint32_t out = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t state = kernel_case_bind(test, KERNEL_CASE_U32, 4);
+    memset(test->bindings[state].data, 0, test->bindings[state].size_bytes);
     kernel_case_constant(test, v->a);
-    test->grid = 1;
+    test->grid = strcmp(v->what, "small grid") == 0 ? 2 : (v->a + 2047) / 2048;
     for (uint32_t i = 0; i < v->a; i++) {
         if (v->c == ARGMAX_ALL_EQUAL)
             kernel_case_set(test, values, i, -3.0);
@@ -357,6 +366,99 @@ static void make_argmax(struct kernel_case *test, const struct variant *v)
     }
     kernel_case_set(test, out, 0, 77777);
     kernel_case_expect(test, out)[0] = best;
+}
+
+enum sample_content {
+    SAMPLE_RANDOM,
+    /** Quarters, so that many are equal. */
+    SAMPLE_COARSE,
+    SAMPLE_ALL_EQUAL,
+    /** NaN but for minus infinity at 7 and 9. */
+    SAMPLE_NAN,
+    SAMPLE_ALL_NAN,
+    /** Infinity at 5 and 3000, where there is that. */
+    SAMPLE_INFINITY,
+    /** A temperature of 0. */
+    SAMPLE_GREEDY,
+};
+
+/** Index of the largest logit that is not taken yet; `count` where there is none. */
+static uint32_t find_largest(const struct kernel_case *test, uint32_t count, const bool *taken)
+{
+    uint32_t best = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const double value = kernel_case_get(test, 0, i);
+        if (!taken[i] && !isnan(value) && (best == count || value > kernel_case_get(test, 0, best)))
+            best = i;
+    }
+    return best;
+}
+
+/** What is drawn, in double precision; fails where it is too near to another to be sure. */
+static uint32_t expect_drawn(const struct kernel_case *test, uint32_t count, uint32_t top_k,
+                             double temperature, uint32_t random)
+{
+    uint32_t indices[64], found = 0;
+    double weights[64], total = 0.0, below = 0.0;
+    bool *taken = calloc(count, sizeof(*taken));
+    assert_non_null(taken);
+    for (; found < top_k; found++) {
+        indices[found] = find_largest(test, count, taken);
+        if (indices[found] == count)
+            break;
+        taken[indices[found]] = true;
+        const double value = kernel_case_get(test, 0, indices[found]);
+        const double first = kernel_case_get(test, 0, indices[0]);
+        weights[found] = value == first ? 1.0 : exp((value - first) / temperature);
+        total += weights[found];
+    }
+    free(taken);
+    const double target = (random >> 8) / 16777216.0 * total;
+    for (uint32_t i = 0; i < found; i++) {
+        below += weights[i];
+        if (fabs(below - target) < 1e-5 * total && i + 1 < found)
+            fail_msg("%s: the number drawn is on an edge", test->name);
+        if (below > target)
+            return indices[i];
+    }
+    return 0;
+}
+
+/** a: count, b: top_k, c: content, d: position, e: seed. */
+static void make_sample(struct kernel_case *test, const struct variant *v)
+{
+    struct segue_sample_sizes sizes;
+    segue_sample_get_sizes(v->a, &sizes);
+    const uint32_t logits = kernel_case_bind(test, KERNEL_CASE_F32, v->a);
+    const uint32_t sampling = kernel_case_bind(test, KERNEL_CASE_U32, 4);
+    const uint32_t position = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t out = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t arrived = kernel_case_bind(test, KERNEL_CASE_U32, 1);
+    const uint32_t candidates = kernel_case_bind(test, KERNEL_CASE_U32, sizes.candidates_bytes / 4);
+    const struct segue_sampling values = {{v->e, ~v->e}, v->c == SAMPLE_GREEDY ? 0.0f : 0.7f, v->b};
+    memcpy(test->bindings[sampling].data, &values, sizeof(values));
+    test->bindings[candidates].is_scratch = true;
+    kernel_case_set(test, position, 0, v->d);
+    kernel_case_set(test, arrived, 0, 0);
+    kernel_case_constant(test, v->a);
+    test->grid = strcmp(v->what, "small grid") == 0 ? 2 : sizes.grid;
+    for (uint32_t i = 0; i < v->a; i++) {
+        const double value = kernel_case_get(test, logits, i);
+        if (v->c == SAMPLE_COARSE)
+            kernel_case_set(test, logits, i, floor(value * 40.0) / 4.0);
+        else if (v->c == SAMPLE_ALL_EQUAL)
+            kernel_case_set(test, logits, i, i % 2 ? 0.0 : -0.0);
+        else if (v->c == SAMPLE_NAN || v->c == SAMPLE_ALL_NAN)
+            kernel_case_set(test, logits, i,
+                            v->c == SAMPLE_NAN && (i == 7 || i == 9) ? -INFINITY : NAN);
+        else if (v->c == SAMPLE_INFINITY && (i == 5 || i == 3000))
+            kernel_case_set(test, logits, i, INFINITY);
+    }
+    uint32_t words[4] = {v->d, 0, 0, 0};
+    philox4x32_10(values.seed, words);
+    const uint32_t top_k = v->c == SAMPLE_GREEDY ? 1 : v->b == 0 || v->b > 64 ? 64 : v->b;
+    kernel_case_set(test, out, 0, 77777);
+    kernel_case_expect(test, out)[0] = expect_drawn(test, v->a, top_k, 0.7, words[0]);
 }
 
 static const struct variant variants[] = {
@@ -402,6 +504,7 @@ static const struct variant variants[] = {
     {SEGUE_DECODE_RESIDUAL_ADD, "odd count", 2049, 0, 0, 0, 0},
     {SEGUE_DECODE_ARGMAX, "one element", 1, 0, ARGMAX_RANDOM, 0, 0},
     {SEGUE_DECODE_ARGMAX, "vocabulary", 128256, 0, ARGMAX_RANDOM, 0, 0},
+    {SEGUE_DECODE_ARGMAX, "small grid", 9000, 0, ARGMAX_RANDOM, 0, 0},
     {SEGUE_DECODE_ARGMAX, "last", 3000, 2999, ARGMAX_TIE, 2999, 2999},
     {SEGUE_DECODE_ARGMAX, "tie of two threads", 5000, 1023, ARGMAX_TIE, 4096, 1023},
     {SEGUE_DECODE_ARGMAX, "tie in one thread", 5000, 40, ARGMAX_TIE, 40, 2088},
@@ -409,6 +512,21 @@ static const struct variant variants[] = {
     {SEGUE_DECODE_ARGMAX, "minus infinity", 50, 0, ARGMAX_ALL_MINUS_INFINITY, 0, 0},
     {SEGUE_DECODE_ARGMAX, "NaN", 50, 0, ARGMAX_ALL_NAN, 0, 0},
     {SEGUE_DECODE_ARGMAX, "NaN first", 50, 31, ARGMAX_NAN_AND_MINUS_INFINITY, 31, 0},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "one logit", 1, 5, SAMPLE_RANDOM, 0, 1},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "fewer than top_k", 5, 64, SAMPLE_RANDOM, 1, 2},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "one item", 2048, 40, SAMPLE_RANDOM, 17, 3},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "two items", 2049, 3, SAMPLE_RANDOM, 18, 4},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "small grid", 9000, 64, SAMPLE_RANDOM, 19, 5},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "vocabulary", 128256, 40, SAMPLE_RANDOM, 4711, 6},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "two merges", 140000, 0, SAMPLE_RANDOM, 131071, 7},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "too large a top_k", 3000, 1000, SAMPLE_RANDOM, 5, 8},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "ties", 6000, 50, SAMPLE_COARSE, 6, 9},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "all equal", 5000, 10, SAMPLE_ALL_EQUAL, 7, 10},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "NaN", 3000, 10, SAMPLE_NAN, 8, 11},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "nothing but NaN", 300, 10, SAMPLE_ALL_NAN, 8, 12},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "infinity", 5000, 10, SAMPLE_INFINITY, 9, 13},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "greedy", 5000, 10, SAMPLE_GREEDY, 10, 14},
+    {SEGUE_DECODE_RMS_NORM, "more than is kept", 9003, 0, 0, 0, 0},
 };
 
 uint32_t kernel_case_total(void)
@@ -431,7 +549,7 @@ void kernel_case_make(uint32_t index, struct kernel_case *out_case)
         [SEGUE_DECODE_GQA_256] = make_gqa,        [SEGUE_DECODE_GQA_FP8_64] = make_gqa,
         [SEGUE_DECODE_GQA_FP8_128] = make_gqa,    [SEGUE_DECODE_GQA_FP8_256] = make_gqa,
         [SEGUE_DECODE_SILU_MUL] = make_silu_mul,  [SEGUE_DECODE_RESIDUAL_ADD] = make_residual_add,
-        [SEGUE_DECODE_ARGMAX] = make_argmax,
+        [SEGUE_DECODE_ARGMAX] = make_argmax,      [SEGUE_DECODE_SAMPLE_TOP_K] = make_sample,
     };
     const struct variant *v = &variants[index];
     struct segue_executable_params params;

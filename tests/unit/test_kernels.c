@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The references of the decode kernels against the formulas, and their ranges against what they
 // really touch.
+#include "decode/philox.h"
 #include "kernel_cases.h"
 
 #include <math.h>
@@ -189,7 +190,7 @@ static void test_references_refuse_bad_shapes(void **state)
         {SEGUE_DECODE_ROPE_KV_FP8, 2, 7},  {SEGUE_DECODE_GQA_64, 0, 0},
         {SEGUE_DECODE_GQA_64, 1, 7},       {SEGUE_DECODE_GQA_128, 1, 0},
         {SEGUE_DECODE_GQA_256, 2, 0},      {SEGUE_DECODE_GQA_FP8_64, 4, 0},
-        {SEGUE_DECODE_ARGMAX, 0, 0},
+        {SEGUE_DECODE_ARGMAX, 0, 0},       {SEGUE_DECODE_SAMPLE_TOP_K, 0, 0},
     };
     for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
         for (uint32_t index = 0; index < kernel_case_total(); index++) {
@@ -261,6 +262,65 @@ static void test_rope_frequencies(void **state)
     assert_true(fabs(scaled[15] / 0.00129054793 - 1.0) < 1e-6);
 }
 
+/** The known answers that come with the generator's authors' library (Random123, kat_vectors). */
+static void test_random_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t counter[4], key[2], result[4];
+    } known[] = {
+        {{0, 0, 0, 0}, {0, 0}, {0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8}},
+        {{0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF},
+         {0xFFFFFFFF, 0xFFFFFFFF},
+         {0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD}},
+        {{0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344},
+         {0xA4093822, 0x299F31D0},
+         {0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1}},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        uint32_t words[4];
+        memcpy(words, known[i].counter, sizeof(words));
+        philox4x32_10(known[i].key, words);
+        assert_memory_equal(words, known[i].result, sizeof(words));
+    }
+}
+
+/** Over many positions tokens come as often as their probabilities say. */
+static void test_sampled_frequencies(void **state)
+{
+    (void)state;
+    enum { LOGITS = 6, TOP_K = 4, DRAWS = 20000 };
+    float logits[LOGITS] = {1.0f, -1.0f, 2.0f, 0.5f, 1.5f, -3.0f};
+    const struct segue_sampling sampling = {{1, 2}, 0.8f, TOP_K};
+    uint32_t position, token, arrived = 0, count = LOGITS, counts[LOGITS] = {0};
+    uint64_t candidates[SEGUE_SAMPLE_MAX_TOP_K];
+    const void *const memory[] = {logits, &sampling, &position, &token, &arrived, candidates};
+    struct rig rig = {.range_count = 0};
+    for (uint32_t i = 0; i < 6; i++) {
+        rig.values[i][0] = (uintptr_t)memory[i];
+        rig.parameters[i] = rig.values[i];
+    }
+    rig.parameters[6] = &count;
+    rig.launch = (struct segue_reference_launch){
+        .parameters = rig.parameters, .parameter_count = 7, .driver = &rig};
+    uint32_t reference_count;
+    const struct segue_reference_kernel *reference =
+        &segue_kernels_get_references(&reference_count)[SEGUE_DECODE_SAMPLE_TOP_K];
+    for (position = 0; position < DRAWS; position++) {
+        assert_true(reference->run(&rig.launch, translate));
+        assert_true(token < LOGITS);
+        counts[token]++;
+    }
+    double total = 0.0;
+    for (uint32_t i = 0; i < LOGITS; i++)
+        total += logits[i] >= 0.5f ? exp(logits[i] / 0.8) : 0.0;
+    for (uint32_t i = 0; i < LOGITS; i++) {
+        const double share = logits[i] >= 0.5f ? exp(logits[i] / 0.8) / total : 0.0;
+        const double deviation = sqrt(DRAWS * share * (1.0 - share));
+        assert_true(fabs(counts[i] - DRAWS * share) <= 4.0 * deviation);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +329,8 @@ int main(void)
         cmocka_unit_test(test_references_refuse_bad_shapes),
         cmocka_unit_test(test_declarations_agree),
         cmocka_unit_test(test_rope_frequencies),
+        cmocka_unit_test(test_random_numbers),
+        cmocka_unit_test(test_sampled_frequencies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,8 @@
  *
  * Bindings are listed as "name: access, content", constants with their type, both in parameter
  * order; all bindings come before all constants. "Grid" is the best one: except where it says that
- * one block works, any other gives the same result.
+ * one block works, any other gives the same result. All of them are declared with
+ * SEGUE_ENTRY_GRID_DEPENDENCY: they touch constant memory only before they wait.
  */
 #ifndef SEGUE_KERNELS_H
 #define SEGUE_KERNELS_H
@@ -33,16 +34,17 @@ extern "C" {
 /** The entry points' indices in the decode executable. */
 enum segue_decode_kernel {
     /**
-     * A row of an int4 table. Block 256, grid hidden / 256.
+     * A row of an int4 table. Block 256, grid hidden / 2048.
      * token: read, u32 (beyond the vocabulary: the last row counts); table: constant, int4
-     * [vocabulary][hidden]; scales: constant, bf16 [vocabulary][hidden / 32]; out: write, f32
-     * [hidden]. Constants: segue_embed_int4_constants; hidden is a multiple of 32.
+     * [vocabulary][hidden], aligned to 4; scales: constant, bf16 [vocabulary][hidden / 32]; out:
+     * write, f32 [hidden], aligned to 16. Constants: segue_embed_int4_constants; hidden is a
+     * multiple of 32.
      */
     SEGUE_DECODE_EMBED_INT4 = 0,
     /**
      * out = x / sqrt(mean(x * x) + epsilon) * weight. Block 256, one block works.
-     * x: read, f32 [count]; weight: constant, bf16 [count]; out: write, bf16 [count].
-     * Constants: segue_rms_norm_constants.
+     * x: read, f32 [count], aligned to 16; weight: constant, bf16 [count], aligned to 8; out:
+     * write, bf16 [count], aligned to 8. Constants: segue_rms_norm_constants.
      */
     SEGUE_DECODE_RMS_NORM = 1,
     /**
@@ -76,17 +78,19 @@ enum segue_decode_kernel {
      */
     SEGUE_DECODE_GQA_64 = 5,
     /**
-     * out = gate / (1 + exp(-gate)) * up. Block 256, grid count / 256.
-     * gate, up: read, bf16 [count]; out: write, bf16 [count]. Constant: count, u32.
+     * out = gate / (1 + exp(-gate)) * up. Block 256, grid count / 1024.
+     * gate, up: read, bf16 [count]; out: write, bf16 [count]; all aligned to 8. Constant: count,
+     * u32.
      */
     SEGUE_DECODE_SILU_MUL = 6,
-    /** x += y. Block 256, grid count / 256. x: read_write, f32 [count]; y: read, bf16 [count].
-     *  Constant: count, u32. */
+    /** x += y. Block 256, grid count / 1024. x: read_write, f32 [count], aligned to 16; y: read,
+     * bf16 [count], aligned to 8. Constant: count, u32. */
     SEGUE_DECODE_RESIDUAL_ADD = 7,
     /**
      * The index of the largest value, the lowest one among equals; NaN is never the largest. Block
-     * 1024, one block works.
-     * values: read, f32 [count]; out: write, u32. Constant: count, u32, at least 1.
+     * 256, grid count / 2048.
+     * values: read, f32 [count]; out: write, u32; state: read_write, u64 [2], zeros before and
+     * after. Constant: count, u32, at least 1.
      */
     SEGUE_DECODE_ARGMAX = 8,
     /** SEGUE_DECODE_GQA_64 for heads of 128 and 256. */
@@ -103,7 +107,17 @@ enum segue_decode_kernel {
      * [2][kv_heads].
      */
     SEGUE_DECODE_ROPE_KV_FP8 = 14,
-    SEGUE_DECODE_KERNEL_COUNT = 15,
+    /**
+     * A token drawn from the top_k largest logits (of equal ones the lower indices), with
+     * probabilities as exp(logit / temperature). What is drawn depends on the logits, the seed and
+     * the position alone. NaN is never drawn. Block 256, grid and size of candidates:
+     * segue_sample_get_sizes.
+     * logits: read, f32 [count]; sampling: read, segue_sampling; position: read, u32; out: write,
+     * u32; arrived: read_write, u32, zero before and after; candidates: read_write, whatever was in
+     * it. Constant: count, u32, at least 1.
+     */
+    SEGUE_DECODE_SAMPLE_TOP_K = 15,
+    SEGUE_DECODE_KERNEL_COUNT = 16,
 };
 
 /** Of SEGUE_DECODE_EMBED_INT4. */
@@ -164,6 +178,28 @@ SEGUE_API uint32_t segue_gqa_decode_splits(const struct segue_gqa_decode_constan
 SEGUE_API void segue_gqa_decode_get_sizes(const struct segue_gqa_decode_constants *constants,
                                           uint32_t head_size,
                                           struct segue_gqa_decode_sizes *out_sizes);
+
+/** Candidates that SEGUE_DECODE_SAMPLE_TOP_K draws from at most. */
+#define SEGUE_SAMPLE_MAX_TOP_K 64
+
+/** What SEGUE_DECODE_SAMPLE_TOP_K reads from memory. */
+struct segue_sampling {
+    /** The key of the random numbers (Philox4x32-10); the position is the counter. */
+    uint32_t seed[2];
+    /** 0 or below, or NaN: the largest logit. */
+    float temperature;
+    /** 0, or above SEGUE_SAMPLE_MAX_TOP_K: that many. */
+    uint32_t top_k;
+};
+
+/** What a launch of sampling needs. */
+struct segue_sample_sizes {
+    uint32_t grid;
+    uint64_t candidates_bytes;
+};
+
+/** Sizes for that many logits. Thread-safe. */
+SEGUE_API void segue_sample_get_sizes(uint32_t count, struct segue_sample_sizes *out_sizes);
 
 /** What segue_executable_create needs to make the decode executable: CUDA source, its entry points
  *  (indices: segue_decode_kernel) and a label. All pointers are static. Thread-safe. */

@@ -43,8 +43,8 @@ enum segue_quant_type {
     SEGUE_QUANT_F32 = 2,
 };
 
-/** What a stored number q stands for, s being its group's scale. Numbers of 4 bits are 0 to 15,
- * those of 8 bits are signed bytes. */
+/** What a stored number q stands for, s being its group's scale: q is 0 to 15, or of 8 bits a
+ *  signed byte. */
 enum segue_quant_zero {
     /** (q - 8) * s; 8 bits: q * s. */
     SEGUE_QUANT_ZERO_MIDDLE = 0,

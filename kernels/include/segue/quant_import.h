@@ -91,7 +91,8 @@ struct segue_quant_import {
     uint32_t group_size;
     /** Of plain rows: what a stored number n stands for, as in segue_quant_zero with n in the place
      *  of q and, without SEGUE_QUANT_IMPORT_SIGNED, 128 in the place of 8 for 8 bits. With
-     *  SEGUE_QUANT_IMPORT_SIGNED the middle is 0: n * s, (n - z) * s, n * s + m. 0 otherwise. */
+     *  SEGUE_QUANT_IMPORT_SIGNED the middle is 0: n * s, (n - z) * s, n * s + m. Bytes without a
+     *  sign cannot have n * s + m. Of other formats it is 0. */
     enum segue_quant_zero zero;
     /** Bits of segue_quant_import_flags. */
     uint32_t flags;
