@@ -8,6 +8,16 @@
 #define MAX_CONSTANT_SLOTS 1024
 #define MAX_NAME_BYTES 255
 
+/** Names stand in traces and on command lines. */
+static bool is_plain(const char *name)
+{
+    for (; *name != '\0'; name++) {
+        if (*name <= ' ' || *name > '~' || *name == '=')
+            return false;
+    }
+    return true;
+}
+
 static segue_status check_slot(segue_device *device,
                                const struct segue_command_buffer_params *params, uint32_t index)
 {
@@ -19,6 +29,11 @@ static segue_status check_slot(segue_device *device,
                           "command buffer \"%s\": constant_slots[%u] has a name of %zu bytes; give "
                           "it one of 1 to %d",
                           label, index, length, MAX_NAME_BYTES);
+    if (!is_plain(slot->name))
+        return segue_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "command buffer \"%s\": constant_slots[%u] has the name \"%s\"; use "
+                          "printable ASCII without spaces and \"=\"",
+                          label, index, slot->name);
     if (slot->size_bytes != 4 && slot->size_bytes != 8)
         return segue_fail(device, SEGUE_INVALID_ARGUMENT,
                           "command buffer \"%s\": constant slot \"%s\" has %u bytes; use 4 or 8",

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [quick]: builds Segue and runs all its tests: optimised; under the address and
-# undefined-behaviour sanitizers; under the thread sanitizer; not optimised and with NDEBUG; built
-# by clang; with branches counted (tests/coverage.sh); and 40 s of each fuzz target
-# (tests/fuzz/run.sh). `quick` stops after the first, and leaves out its longest tests. Tests that
+# run.sh [quick]: builds Segue and runs all its tests: optimised and without assertions (NDEBUG);
+# under the address and undefined-behaviour sanitizers; under the thread sanitizer; built by clang;
+# with branches counted (tests/coverage.sh); and a minute of each fuzz target (tests/fuzz/run.sh).
+# The sanitizers' builds and the counted one have assertions. `quick` stops after the first, and leaves out its longest tests. Tests that
 # need a GPU are skipped, with a reason, where there is none. What each part came to stands at the
 # end and in build/test-summary.txt.
 set -eu
@@ -12,7 +12,7 @@ cd "$root"
 . third_party/common.sh
 
 case ${1:-} in
-  '') builds='release asan tsan ndebug clang coverage fuzz' ;;
+  '') builds='release asan tsan clang coverage fuzz' ;;
   quick) builds=release ;;
   *)
     echo "usage: tests/run.sh [quick]" >&2
@@ -26,7 +26,7 @@ esac
 # at in the optimised one only, since they do not depend on how the code is compiled.
 fewer_programs=${SEGUE_TEST_PROGRAMS:-20}
 fewer_faults=${SEGUE_TEST_FAULTS:-2}
-fuzz_seconds=${SEGUE_TEST_FUZZ_SECONDS:-40}
+fuzz_seconds=${SEGUE_TEST_FUZZ_SECONDS:-60}
 
 began=$(date +%s)
 jobs=$(nproc)
@@ -79,14 +79,12 @@ build() {
   fi
 }
 
-# The builds that come later, and then the fuzzers, beside the tests: each of these is one thread.
+# The builds that come later, and then the fuzzers, beside the tests.
 build_the_rest() {
   for preset in $builds; do
     [ "$preset" = release ] || build "$preset"
   done
   if [ -f "$state/fuzz.built" ]; then
-    SEGUE_FUZZ_JOBS=$(((jobs + 1) / 2))
-    export SEGUE_FUZZ_JOBS
     timed fuzz tests/fuzz/run.sh "$fuzz_seconds" >build/fuzz.log 2>&1 || : >"$state/fuzz.failed"
   fi
 }
@@ -196,16 +194,22 @@ fi
 if [ "$builds" != release ]; then
   export SEGUE_TEST_PROGRAMS="$fewer_programs" SEGUE_TEST_FAULTS="$fewer_faults"
   fewer="$fewer_programs programs, $fewer_faults faults a scenario; not packaging, NVRTC, kills"
-  set -- --label-exclude 'gpu|install' \
-    --exclude-regex '^(pairs_rules|unit_int4_compile|prepack_packed_crash)'
-  run_tests asan "$fewer" "$@"
+  left_out='pairs_rules|unit_int4_compile|prepack_packed_crash|bench_quick'
+  run_tests asan "$fewer" --label-exclude 'gpu|install' --exclude-regex "^($left_out)"
   wait_for_build tsan && find_runner
-  # These have one thread, and take the longest.
-  run_tests tsan "$fewer, no long tests of one thread" --label-exclude 'gpu|install' --exclude-regex \
-    '^(pairs_rules|unit_int4|unit_depend|prepack_packed_(crash|damage)|bench_quick)'
+  # The longest of one thread, in which there is nothing to find for it.
+  one_thread='unit_(dag|depend|hazard|int4|plan|quant|shape|soft_order|trace_memory)'
+  one_thread="$one_thread|prepack_(packed_damage|replay_cli)|cli_llama|random_mutants"
+  one_thread="$one_thread|fault_(barrier|buffer|constants|copy|dispatch|executable|fill|group|order"
+  one_thread="$one_thread|quant|secondary|slots|update)"
+  run_tests tsan "$fewer, no long tests of one thread" --label-exclude 'gpu|install' \
+    --exclude-regex "^($left_out|$one_thread)"
   runner=
-  run_tests ndebug "$fewer" "$@"
-  run_tests clang "only unit, pairs and cli" --label-regex 'unit|pairs|cli' "$@"
+  # What the optimised build has shown with more inputs.
+  left_out="$left_out|unit_(int4|quant|depend_patterns|trace_memory|trace_schema_valid)"
+  left_out="$left_out|prepack_(packed_|replay_cli)|cli_llama"
+  run_tests clang "only unit, pairs and cli, without the longest tests" \
+    --label-regex 'unit|pairs|cli' --label-exclude 'gpu|install' --exclude-regex "^($left_out)"
   # It says itself how much it takes.
   unset SEGUE_TEST_PROGRAMS SEGUE_TEST_FAULTS
   run_coverage

@@ -91,6 +91,25 @@ static segue_status add_constants(json_t *json, const struct segue_dispatch *dis
     return status;
 }
 
+static segue_status add_constant_uses(json_t *json, const struct segue_dispatch *dispatch,
+                                      const struct segue_command_names *names)
+{
+    if (dispatch->constant_use_count == 0) {
+        return SEGUE_OK;
+    }
+    json_t *array = json_array();
+    segue_status status = segue_json_set(json, "constant_slots", array);
+    for (uint32_t i = 0; status == SEGUE_OK && i < dispatch->constant_use_count; i++) {
+        const struct segue_constant_use *use = &dispatch->constant_uses[i];
+        json_t *item = json_pack("{s:s, s:I}", "slot", names->constant_slots[use->slot].name, "at",
+                                 (json_int_t)use->offset_bytes);
+        if (item == NULL || json_array_append_new(array, item) != 0) {
+            status = segue_trace_fail_memory("describing a command");
+        }
+    }
+    return status;
+}
+
 static segue_status add_bindings(json_t *json, const struct segue_dispatch *dispatch,
                                  const struct segue_command_names *names)
 {
@@ -143,6 +162,9 @@ static segue_status add_dispatch(json_t *json, const struct segue_command_info *
     }
     if (status == SEGUE_OK) {
         status = add_constants(json, dispatch);
+    }
+    if (status == SEGUE_OK) {
+        status = add_constant_uses(json, dispatch, names);
     }
     if (status == SEGUE_OK && names->pointers != NULL) {
         status = names->pointers(names->context, json, dispatch);

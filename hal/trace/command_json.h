@@ -19,6 +19,8 @@ struct segue_command_names {
     segue_status (*data)(void *context, json_t *command, const void *data, uint64_t length_bytes);
     /** Adds what is to be known about addresses inside constants; NULL: nothing. */
     segue_status (*pointers)(void *context, json_t *command, const struct segue_dispatch *dispatch);
+    /** The command buffer's, for the names of those that dispatches use. */
+    const struct segue_constant_slot *constant_slots;
     void *context;
 };
 

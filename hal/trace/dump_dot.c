@@ -117,6 +117,12 @@ segue_status segue_dump_graph_dot(struct segue_dump_graph *graph, FILE *out)
                       : graph->stage == SEGUE_GRAPH_STAGE_DAG     ? "dag"
                                                                   : "graph");
     fputs(" {\n  node [shape=box, fontname=\"monospace\"];\n", out);
+    for (uint32_t i = 0; i < info.constant_slot_count; i++) {
+        fputs(i == 0 ? "  // Constant slots: " : ", ", out);
+        fprintf(out, "%s (%" PRIu32 " bytes)", info.constant_slots[i].name,
+                info.constant_slots[i].size_bytes);
+    }
+    fputs(info.constant_slot_count != 0 ? "\n" : "", out);
     segue_status status = print_nodes(graph, out);
     for (uint32_t i = 0; status == SEGUE_OK && i < graph->view.edge_count; i++) {
         status = print_edge(graph, i, out);

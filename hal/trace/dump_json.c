@@ -13,6 +13,7 @@
 struct printer {
     FILE *out;
     struct segue_dump_names names;
+    const struct segue_constant_slot *constant_slots;
     segue_status status;
 };
 
@@ -76,6 +77,7 @@ static segue_status print_json(struct printer *printer, const struct segue_comma
         .executable = name_executable,
         .event = name_event,
         .data = add_data,
+        .constant_slots = printer->constant_slots,
         .context = &printer->names,
     };
     json_t *json = NULL;
@@ -111,7 +113,9 @@ static bool print_command(void *context, const struct segue_command_info *comman
 
 segue_status segue_dump_segments_json(segue_command_buffer *command_buffer, FILE *out)
 {
-    struct printer printer = {.out = out};
+    struct segue_command_buffer_info info;
+    segue_command_buffer_get_info(command_buffer, &info);
+    struct printer printer = {.out = out, .constant_slots = info.constant_slots};
     fputs("{\"commands\": [\n", out);
     segue_status status = segue_command_buffer_visit(command_buffer, print_command, &printer);
     fputs("\n]}\n", out);

@@ -11,6 +11,7 @@
 struct printer {
     FILE *out;
     struct segue_dump_names names;
+    const struct segue_constant_slot *constant_slots;
     segue_status status;
 };
 
@@ -46,6 +47,11 @@ static void print_dispatch(struct printer *printer, const struct segue_dispatch 
     if (dispatch->constants_size_bytes != 0) {
         fprintf(printer->out, "%s%" PRIu32 " bytes of constants",
                 dispatch->binding_count != 0 ? "; " : "", dispatch->constants_size_bytes);
+    }
+    for (uint32_t i = 0; i < dispatch->constant_use_count; i++) {
+        const struct segue_constant_use *use = &dispatch->constant_uses[i];
+        fprintf(printer->out, ", %s at %" PRIu32, printer->constant_slots[use->slot].name,
+                use->offset_bytes);
     }
     fprintf(printer->out, ") grid %" PRIu32 "x%" PRIu32 "x%" PRIu32, dispatch->grid[0],
             dispatch->grid[1], dispatch->grid[2]);
@@ -177,6 +183,11 @@ segue_status segue_dump_segments_text(segue_command_buffer *command_buffer, FILE
     if (info.slot_count != 0) {
         fprintf(out, ", %" PRIu32 " slots", info.slot_count);
     }
+    for (uint32_t i = 0; i < info.constant_slot_count; i++) {
+        fprintf(out, "%s%s (%" PRIu32 " bytes)", i == 0 ? ", constant slots " : ", ",
+                info.constant_slots[i].name, info.constant_slots[i].size_bytes);
+    }
+    printer.constant_slots = info.constant_slots;
     fprintf(out, "\n%7s  %-12s  %s\n", "index", "command", "what");
     status = segue_command_buffer_visit(command_buffer, print_command, &printer);
     segue_dump_names_free(&printer.names);

@@ -35,6 +35,7 @@
 #define SEGUE_TRACE_MAX_EXECUTED_COMMANDS ((uint64_t)256 << 20)
 #define SEGUE_TRACE_MAX_BARRIER_ITEMS 65536
 #define SEGUE_TRACE_MAX_SLOTS 65536
+#define SEGUE_TRACE_MAX_CONSTANT_SLOTS 1024
 #define SEGUE_TRACE_MAX_GROUP_DEPTH 64
 #define SEGUE_TRACE_MAX_SUBMISSIONS (1u << 20)
 #define SEGUE_TRACE_MAX_QUEUES 64
@@ -119,9 +120,11 @@ struct segue_trace_dispatch {
     uint32_t binding_count;
     uint32_t constants_bytes;
     uint32_t pointer_count;
+    uint32_t constant_use_count;
     const struct segue_trace_range *bindings;
     const unsigned char *constants;
     const struct segue_trace_pointer *pointers;
+    const struct segue_constant_use *constant_uses;
 };
 
 struct segue_trace_packed_source {
@@ -188,6 +191,11 @@ struct segue_trace_command_buffer {
     enum segue_execution_mode mode;
     uint32_t flags;
     uint32_t slot_count;
+    uint32_t constant_slot_count;
+    const struct segue_constant_slot *constant_slots;
+    struct segue_names constant_slot_names;
+    /** Per constant slot: a command uses it. */
+    bool *constant_slots_used;
     const struct segue_trace_command *commands;
     uint32_t command_count;
     /** Commands that use a slot: their indices. */
@@ -216,6 +224,8 @@ struct segue_trace_execution {
     uint32_t command_buffer;
     uint32_t binding_count;
     const struct segue_trace_range *bindings;
+    /** One per constant slot. */
+    const struct segue_constant_value *constants;
 };
 
 struct segue_trace_submission {

@@ -76,6 +76,8 @@ static segue_status create_command_buffer(segue_trace_session *session, uint32_t
         .slot_count = model->slot_count,
         .order_seed = session->params.order_seed,
         .label = model->label,
+        .constant_slots = model->constant_slots,
+        .constant_slot_count = model->constant_slot_count,
     };
     segue_status status =
         segue_command_buffer_create(session->device, &params, &session->command_buffers[index]);
@@ -108,6 +110,8 @@ static bool allocate_tables(segue_trace_session *session)
     session->command_buffers =
         calloc((size_t)trace->command_buffer_count + 1, sizeof(session->command_buffers[0]));
     session->spent = calloc((size_t)trace->command_buffer_count + 1, sizeof(bool));
+    session->set_constants =
+        calloc((size_t)trace->command_buffer_count + 1, sizeof(session->set_constants[0]));
     session->semaphores =
         calloc((size_t)trace->semaphore_count + 1, sizeof(session->semaphores[0]));
     session->queues = calloc((size_t)trace->queue_count + 1, sizeof(session->queues[0]));
@@ -123,8 +127,9 @@ static bool allocate_tables(segue_trace_session *session)
         session->packings = session->params.share_buffers->packings;
     }
     return session->events != NULL && session->command_buffers != NULL && session->spent != NULL &&
-           session->semaphores != NULL && session->queues != NULL && session->buffers != NULL &&
-           session->written != NULL && session->executables != NULL;
+           session->set_constants != NULL && session->semaphores != NULL &&
+           session->queues != NULL && session->buffers != NULL && session->written != NULL &&
+           session->executables != NULL;
 }
 
 static segue_status check_params(const segue_trace *trace, segue_device *device,
@@ -241,6 +246,10 @@ void segue_trace_session_destroy(segue_trace_session *session)
     free(session->semaphores);
     free(session->command_buffers);
     free(session->spent);
+    for (uint32_t i = 0; session->set_constants != NULL && i < trace->command_buffer_count; i++) {
+        free(session->set_constants[i]);
+    }
+    free(session->set_constants);
     free(session->events);
     free(session);
 }

@@ -26,6 +26,9 @@ struct segue_trace_session {
     segue_command_buffer **command_buffers;
     /** Per command buffer: a one-shot that has run and must be recorded again. */
     bool *spent;
+    /** Per command buffer: values set for its constant slots, of size 0 where none is; NULL: none.
+     */
+    struct segue_constant_value **set_constants;
     /** Made for each run, since values only grow. */
     segue_semaphore **semaphores;
     /** Per queue; made again after a failed run. */
@@ -63,6 +66,11 @@ segue_status segue_session_write_content(const segue_trace_session *session,
 segue_status segue_session_create_buffers(segue_trace_session *session);
 /** Records one command buffer, which is new or reset, and ends it. */
 segue_status segue_session_record(segue_trace_session *session, uint32_t index);
+
+/** The value of a constant slot in an execution: what was set, else what the trace says. */
+struct segue_constant_value segue_session_constant(const segue_trace_session *session,
+                                                   const struct segue_trace_execution *execution,
+                                                   uint32_t slot);
 
 /** The API's form of a range. */
 struct segue_buffer_ref segue_session_ref(const segue_trace_session *session,

@@ -67,6 +67,8 @@ static segue_status record_dispatch(segue_trace_session *session, segue_command_
         .constants = constants,
         .constants_size_bytes = dispatch->constants_bytes,
         .duration_ns = dispatch->duration_ns,
+        .constant_uses = dispatch->constant_uses,
+        .constant_use_count = dispatch->constant_use_count,
     };
     return segue_cmd_dispatch(target, &params);
 }

@@ -51,6 +51,7 @@ struct lowered {
     struct segue_semaphore_value *signals;
     struct segue_execution *executions;
     struct segue_buffer_ref *bindings;
+    struct segue_constant_value *constants;
 };
 
 static void free_lowered(struct lowered *lowered)
@@ -59,6 +60,7 @@ static void free_lowered(struct lowered *lowered)
     free(lowered->signals);
     free(lowered->executions);
     free(lowered->bindings);
+    free(lowered->constants);
 }
 
 static void lower_values(const segue_trace_session *session,
@@ -76,33 +78,43 @@ static void lower_values(const segue_trace_session *session,
 static segue_status lower(const segue_trace_session *session,
                           const struct segue_trace_submission *model, struct lowered *out_lowered)
 {
+    const struct segue_trace_command_buffer *command_buffers = session->trace->command_buffers;
     size_t binding_count = 0;
+    size_t constant_count = 0;
     for (uint32_t i = 0; i < model->execution_count; i++) {
         binding_count += model->executions[i].binding_count;
+        constant_count += command_buffers[model->executions[i].command_buffer].constant_slot_count;
     }
     struct lowered lowered = {
         .waits = calloc((size_t)model->wait_count + 1, sizeof(lowered.waits[0])),
         .signals = calloc((size_t)model->signal_count + 1, sizeof(lowered.signals[0])),
         .executions = calloc((size_t)model->execution_count + 1, sizeof(lowered.executions[0])),
         .bindings = calloc(binding_count + 1, sizeof(lowered.bindings[0])),
+        .constants = calloc(constant_count + 1, sizeof(lowered.constants[0])),
     };
     if (lowered.waits == NULL || lowered.signals == NULL || lowered.executions == NULL ||
-        lowered.bindings == NULL) {
+        lowered.bindings == NULL || lowered.constants == NULL) {
         free_lowered(&lowered);
         return segue_trace_fail_memory("a submission");
     }
     lower_values(session, model->waits, model->wait_count, lowered.waits);
     lower_values(session, model->signals, model->signal_count, lowered.signals);
     struct segue_buffer_ref *next = lowered.bindings;
+    struct segue_constant_value *next_constant = lowered.constants;
     for (uint32_t i = 0; i < model->execution_count; i++) {
         const struct segue_trace_execution *execution = &model->executions[i];
         lowered.executions[i] = (struct segue_execution){
             .command_buffer = session->command_buffers[execution->command_buffer],
             .bindings = execution->binding_count != 0 ? next : NULL,
             .binding_count = execution->binding_count,
+            .constants = next_constant,
+            .constant_count = command_buffers[execution->command_buffer].constant_slot_count,
         };
         for (uint32_t k = 0; k < execution->binding_count; k++) {
             *next++ = segue_session_ref(session, &execution->bindings[k]);
+        }
+        for (uint32_t k = 0; k < lowered.executions[i].constant_count; k++) {
+            *next_constant++ = segue_session_constant(session, execution, k);
         }
     }
     lowered.submission = (struct segue_submission){

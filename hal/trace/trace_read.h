@@ -98,6 +98,18 @@ segue_status segue_trace_read_barrier(const struct segue_json *at, segue_trace *
                                       const struct segue_trace_command_buffer *command_buffer,
                                       struct segue_trace_command *command);
 
+/** The constant slots that a command buffer declares. `at` is the command buffer. */
+segue_status segue_trace_read_constant_slots(const struct segue_json *at, segue_trace *trace,
+                                             struct segue_trace_command_buffer *command_buffer);
+/** Those that a dispatch, whose constants have been read, uses. `at` is the command. */
+segue_status segue_trace_read_constant_uses(const struct segue_json *at, segue_trace *trace,
+                                            const struct segue_trace_command_buffer *command_buffer,
+                                            const struct segue_entry_point *entry,
+                                            struct segue_trace_dispatch *dispatch);
+/** Their values. `at` is the execution. */
+segue_status segue_trace_read_constant_values(const struct segue_json *at, segue_trace *trace,
+                                              struct segue_trace_execution *execution);
+
 /** An array of 3 integers in [minimum, limits[i]]. */
 segue_status segue_trace_read_dimensions(const struct segue_json *at, uint32_t minimum,
                                          const uint32_t limits[3], uint32_t out_dimensions[3]);

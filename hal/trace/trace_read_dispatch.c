@@ -176,9 +176,9 @@ segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace 
                                        const struct segue_trace_command_buffer *command_buffer,
                                        struct segue_trace_command *command)
 {
-    static const char *const keys[] = {"op",       "executable",     "entry",    "grid",
-                                       "block",    "dynamic_shared", "bindings", "constants",
-                                       "pointers", "duration_ns",    NULL};
+    static const char *const keys[] = {"op",       "executable",     "entry",       "grid",
+                                       "block",    "dynamic_shared", "bindings",    "constants",
+                                       "pointers", "constant_slots", "duration_ns", NULL};
     struct segue_trace_dispatch *dispatch = NULL;
     segue_status status = segue_json_object(at, keys);
     if (status == SEGUE_OK) {
@@ -210,6 +210,9 @@ segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace 
     }
     if (status == SEGUE_OK) {
         status = read_pointers(at, trace, entry, dispatch);
+    }
+    if (status == SEGUE_OK) {
+        status = segue_trace_read_constant_uses(at, trace, command_buffer, entry, dispatch);
     }
     if (status == SEGUE_OK) {
         status = segue_json_optional_u32(at, "duration_ns", 0, UINT32_MAX, &dispatch->duration_ns);

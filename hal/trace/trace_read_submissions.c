@@ -9,7 +9,8 @@
 static segue_status read_command_buffer(const struct segue_json *at, segue_trace *trace,
                                         struct segue_trace_command_buffer *command_buffer)
 {
-    static const char *const keys[] = {"name", "label", "mode", "flags", "slots", "commands", NULL};
+    static const char *const keys[] = {"name",  "label",          "mode",     "flags",
+                                       "slots", "constant_slots", "commands", NULL};
     struct segue_json child;
     uint32_t mode = SEGUE_EXECUTION_AUTO;
     segue_status status = segue_json_object(at, keys);
@@ -30,6 +31,9 @@ static segue_status read_command_buffer(const struct segue_json *at, segue_trace
     if (status == SEGUE_OK) {
         status = segue_json_optional_u32(at, "slots", 0, SEGUE_TRACE_MAX_SLOTS,
                                          &command_buffer->slot_count);
+    }
+    if (status == SEGUE_OK) {
+        status = segue_trace_read_constant_slots(at, trace, command_buffer);
     }
     return status == SEGUE_OK ? segue_trace_read_commands(at, trace, command_buffer) : status;
 }
@@ -95,7 +99,7 @@ static segue_status read_semaphore_values(const struct segue_json *at, const cha
 static segue_status read_execution(const struct segue_json *at, segue_trace *trace,
                                    struct segue_trace_execution *execution)
 {
-    static const char *const keys[] = {"command_buffer", "bindings", NULL};
+    static const char *const keys[] = {"command_buffer", "bindings", "constants", NULL};
     static const struct segue_trace_range_rules rules = {0};
     struct segue_json child;
     struct segue_trace_range *bindings = NULL;
@@ -130,6 +134,9 @@ static segue_status read_execution(const struct segue_json *at, segue_trace *tra
     }
     execution->bindings = bindings;
     execution->binding_count = count;
+    if (status == SEGUE_OK) {
+        status = segue_trace_read_constant_values(at, trace, execution);
+    }
     return status == SEGUE_OK ? segue_trace_check_slots(at, trace, execution) : status;
 }
 

@@ -236,7 +236,13 @@ static segue_status describe_execution(segue_trace_writer *writer,
         return status;
     }
     json_t *item = json_object();
-    if (item == NULL || json_array_append_new(array, item) != 0) {
+    status = item != NULL ? segue_writer_describe_constants(writer->device, execution, item)
+                          : segue_trace_fail_memory("a trace");
+    if (status != SEGUE_OK) {
+        json_decref(item);
+        return status;
+    }
+    if (json_array_append_new(array, item) != 0) {
         return segue_trace_fail_memory("a trace");
     }
     status = segue_writer_name_command_buffer(writer, execution->command_buffer, &name);

@@ -157,6 +157,14 @@ segue_status segue_writer_name_command_buffer(segue_trace_writer *writer,
 segue_status segue_writer_check_slots(segue_device *device,
                                       const struct segue_execution *execution);
 
+/** "constant_slots" of a command buffer, if it has some. */
+segue_status segue_writer_describe_constant_slots(const struct segue_command_buffer_info *info,
+                                                  json_t *item);
+/** "constants" of an execution. Refuses values of another number or size than the slots, and
+ *  missing ones that a command uses. */
+segue_status segue_writer_describe_constants(segue_device *device,
+                                             const struct segue_execution *execution, json_t *item);
+
 /** How commands of this writer are described. */
 struct segue_command_names segue_writer_command_names(segue_trace_writer *writer);
 

@@ -206,6 +206,7 @@ struct segue_command_names segue_writer_command_names(segue_trace_writer *writer
 /** Carried through the visit. */
 struct description {
     segue_trace_writer *writer;
+    const struct segue_constant_slot *constant_slots;
     json_t *commands;
     segue_status status;
 };
@@ -236,7 +237,8 @@ static segue_status run_event(segue_trace_writer *writer, const struct segue_com
 static bool add_command(void *context, const struct segue_command_info *command)
 {
     struct description *description = context;
-    const struct segue_command_names names = segue_writer_command_names(description->writer);
+    struct segue_command_names names = segue_writer_command_names(description->writer);
+    names.constant_slots = description->constant_slots;
     json_t *json = NULL;
     description->status = segue_command_to_json(command, &names, &json);
     if (description->status == SEGUE_OK &&
@@ -278,10 +280,14 @@ static segue_status describe(segue_trace_writer *writer, segue_command_buffer *c
     if (status == SEGUE_OK && info.slot_count != 0) {
         status = segue_json_set(item, "slots", json_integer(info.slot_count));
     }
+    if (status == SEGUE_OK) {
+        status = segue_writer_describe_constant_slots(&info, item);
+    }
     if (status != SEGUE_OK) {
         json_decref(description.commands);
         return status;
     }
+    description.constant_slots = info.constant_slots;
     status = segue_json_set(item, "commands", description.commands);
     if (status == SEGUE_OK) {
         status = segue_command_buffer_visit(command_buffer, add_command, &description);

@@ -54,7 +54,9 @@ static segue_status describe_source(segue_trace_writer *writer, const char *buff
         (void)snprintf(tensor, sizeof(tensor), "source.%s.%" PRIu32, buffer_name, index);
         status = segue_writer_store_tensor(writer, tensor, SEGUE_DTYPE_U8, source->data,
                                            source->size_bytes);
-        content = json_pack("{s:s, s:s}", "kind", "tensor", "tensor", tensor);
+        if (status == SEGUE_OK) {
+            content = json_pack("{s:s, s:s}", "kind", "tensor", "tensor", tensor);
+        }
     }
     return status == SEGUE_OK ? segue_json_set(item, "content", content) : status;
 }

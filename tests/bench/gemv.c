@@ -254,8 +254,9 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
 {
     struct segue_quant_plain_sizes sizes;
     segue_quant_get_plain_sizes(matrix, matrix->rows, &sizes);
-    const uint64_t plain_bytes = (sizes.weights_bytes + sizes.scales_bytes + 511) / 256 * 256;
     const uint64_t scales_at = (sizes.weights_bytes + 255) / 256 * 256;
+    const uint64_t zeros_at = scales_at + (sizes.scales_bytes + 255) / 256 * 256;
+    const uint64_t plain_bytes = zeros_at + (sizes.zeros_bytes + 255) / 256 * 256;
     const struct segue_buffer_params params = {.size_bytes = plain_bytes};
     segue_buffer *plain = NULL;
     uint8_t *bytes = malloc(plain_bytes);
@@ -266,9 +267,10 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        // bf16 scales from 2^-9 on, whatever the mantissa.
-        const uint64_t word =
-            i < scales_at ? state : (state & 0x007F007F007F007Fu) | 0x3B003B003B003B00u;
+        // bf16 scales from 2^-9 on, whatever the mantissa; zero points up to 15.
+        const uint64_t word = i < scales_at  ? state
+                              : i < zeros_at ? (state & 0x007F007F007F007Fu) | 0x3B003B003B003B00u
+                                             : state & 0x0F0F0F0F0F0F0F0Fu;
         memcpy(bytes + i, &word, 8);
     }
     good = good && check(segue_buffer_write(plain, 0, bytes, plain_bytes), "weights") &&
@@ -279,6 +281,7 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
             .scales = {.buffer = plain,
                        .offset_bytes = scales_at,
                        .length_bytes = sizes.scales_bytes},
+            .zeros = {.buffer = plain, .offset_bytes = zeros_at, .length_bytes = sizes.zeros_bytes},
             .packed = weights_of(bench, chain, 0),
         };
         segue_status status = segue_command_buffer_begin(commands);
@@ -341,7 +344,12 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
                            uint32_t batch_mask, segue_executable *isolated_reader)
 {
     const struct segue_quant_matrix matrix = {
-        .rows = shape.rows, .columns = shape.columns, .bits = 4, .group_size = group};
+        .rows = shape.rows,
+        .columns = shape.columns,
+        .bits = bench->bits,
+        .group_size = group,
+        .zero = bench->points ? SEGUE_QUANT_ZERO_POINTS : SEGUE_QUANT_ZERO_MIDDLE,
+    };
     struct chain chain = {.bytes = segue_quant_packed_size_bytes(&matrix)};
     chain.stride_bytes = (chain.bytes + 255) / 256 * 256;
     const uint64_t copies = bench->weights_bytes / chain.stride_bytes;
@@ -379,13 +387,15 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
 static const char usage_text[] =
     "Usage: segue-bench-gemv [OPTION]...\n"
     "\n"
-    "Measures products with 4-bit matrices in chains of graph nodes, beside a chain that only "
+    "Measures products with quantised matrices in chains of graph nodes, beside a chain that only "
     "reads\n"
     "the same bytes and beside cuBLAS with bf16 weights.\n"
     "\n"
     "  --device URI     cuda://N, soft:// or auto (default: $SEGUE_TEST_DEVICE, else auto)\n"
     "  --shape NxK      only this shape\n"
     "  --group G        only groups of G (128 or 32)\n"
+    "  --bits B         weights of B bits (4 or 8; default: 4)\n"
+    "  --points         with zero points\n"
     "  --batch M        only this batch (1, 2, 4, 8, 16, 32 or 64)\n"
     "  --time MS        how long each chain is repeated (default: 60)\n"
     "  --no-cublas      without cuBLAS\n"
@@ -398,6 +408,8 @@ struct options {
     const char *device_uri;
     struct gemv_shape shape;
     uint32_t group;
+    uint32_t bits;
+    bool points;
     uint32_t batch_mask;
     uint32_t time_ms;
     bool without_cublas;
@@ -417,11 +429,13 @@ static bool parse_batch(const char *text, struct options *options)
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
-    enum { DEVICE = 1, SHAPE, GROUP, BATCH, TIME, NO_CUBLAS, QUICK, HELP };
+    enum { DEVICE = 1, SHAPE, GROUP, BITS, POINTS, BATCH, TIME, NO_CUBLAS, QUICK, HELP };
     static const struct option names[] = {
         {"device", required_argument, NULL, DEVICE},
         {"shape", required_argument, NULL, SHAPE},
         {"group", required_argument, NULL, GROUP},
+        {"bits", required_argument, NULL, BITS},
+        {"points", no_argument, NULL, POINTS},
         {"batch", required_argument, NULL, BATCH},
         {"time", required_argument, NULL, TIME},
         {"no-cublas", no_argument, NULL, NO_CUBLAS},
@@ -437,6 +451,10 @@ static int parse_options(int argc, char **argv, struct options *options)
             good = sscanf(optarg, "%ux%u", &options->shape.rows, &options->shape.columns) == 2;
         else if (key == GROUP)
             good = (options->group = (uint32_t)strtoul(optarg, NULL, 10)) != 0;
+        else if (key == BITS)
+            good = (options->bits = (uint32_t)strtoul(optarg, NULL, 10)) == 4 || options->bits == 8;
+        else if (key == POINTS)
+            options->points = true;
         else if (key == BATCH)
             good = parse_batch(optarg, options);
         else if (key == TIME)
@@ -466,6 +484,8 @@ static bool open_bench(struct gemv_bench *bench, const struct options *options)
     segue_quant_get_pack_kernels(&packing);
     bench->weights_bytes = options->quick ? QUICK_WEIGHTS_BYTES : WEIGHTS_BYTES;
     bench->time_ms = options->time_ms;
+    bench->bits = options->bits;
+    bench->points = options->points;
     const struct segue_buffer_params weights = {.size_bytes = bench->weights_bytes};
     const struct segue_buffer_params vectors = {.size_bytes = 64ull << 20};
     segue_device_get_info(bench->device, &bench->info);
@@ -528,7 +548,7 @@ static bool run_all(struct gemv_bench *bench, const struct options *options)
 int main(int argc, char **argv)
 {
     struct options options = {
-        .device_uri = getenv("SEGUE_TEST_DEVICE"), .batch_mask = ~0u, .time_ms = 60};
+        .device_uri = getenv("SEGUE_TEST_DEVICE"), .bits = 4, .batch_mask = ~0u, .time_ms = 60};
     const int exit_code = parse_options(argc, argv, &options);
     if (exit_code >= 0)
         return exit_code;

@@ -38,6 +38,9 @@ struct gemv_bench {
     struct gemv_cublas *cublas;
     /** How long each chain is repeated. */
     uint32_t time_ms;
+    /** Of a weight, and whether each group has a zero point. */
+    uint32_t bits;
+    bool points;
 };
 
 /** What one case took, in ns a call; 0: not measured. */

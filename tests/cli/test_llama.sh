@@ -53,6 +53,11 @@ out_has '^graph +[0-9]'
 out_has '^stream +[0-9]'
 out_has '^relative error of the logits .*, token equal$'
 llama 0 "${device[@]}" --layers 1 --context 0 --run --expect
+# The same matrices, packed: other kernels, the same token.
+token=$(sed -n 's/^graph .* //p' "$scratch/stdout")
+llama 0 "${device[@]}" --layers 1 --context 0 --packed --run --expect
+[ -n "$token" ] && [ "$(sed -n 's/^graph .* //p' "$scratch/stdout")" = "$token" ] ||
+    fail "$last: not the token of weights that are not packed"
 llama 0 "${device[@]}" --layers 1 --model 3b --context 65 --run --expect
 
 # As a trace: what generates the weights is stored, not the weights.

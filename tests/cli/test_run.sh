@@ -52,6 +52,21 @@ replay 0 run "${soft[@]}" --outputs "$scratch/out.safetensors" "$traces/good.jso
 tail -c +9 "$scratch/out.safetensors" | head -c 2 | grep -q '{"' || fail "$last: no safetensors"
 [ "$(wc -c <"$scratch/out.safetensors")" -gt 8192 ] || fail "$last: too small for two outputs"
 
+# Constant slots get other values: what comes out differs, and what does not fit is refused.
+cp "$(dirname "$0")"/../traces/good/everything.* "$scratch"
+everything=$scratch/everything.json
+replay 0 run "${soft[@]}" --set unused=-1 "$everything"
+replay 1 run "${soft[@]}" --set pattern=1.5 "$everything"
+out_has '^FAILED  chosen'
+replay 1 run "${soft[@]}" --set pattern=-2 -n 2 "$everything"
+replay 2 run "${soft[@]}" --set width=1 "$everything"
+err_has 'no constant slot of that name'
+replay 2 run "${soft[@]}" --set pattern=4294967296 "$everything"
+err_has 'not a number that fits 4 bytes'
+replay 2 run "${soft[@]}" --set pattern=x "$everything"
+replay 2 run "${soft[@]}" --set pattern "$everything"
+err_has 'not of the form NAME=VALUE'
+
 # 1: an expectation does not hold.
 replay 1 run "${soft[@]}" "$traces/mismatch.json"
 err_has '1 of 2 expectations do not hold'

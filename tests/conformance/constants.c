@@ -115,6 +115,23 @@ static void only_the_values_change(void **state)
     segue_test_expect_all(data, 3, 1, expected);
 }
 
+static void back_to_earlier_values(void **state)
+{
+    struct segue_test *test = *state;
+    static const uint32_t addends[] = {4, 9, 4, 4, 9};
+    segue_buffer *data = segue_test_words(test, 8, 2);
+    segue_command_buffer *commands = segue_test_begin_constants(test, 0, two_words, 3, 0);
+    scale_by_slots(test, commands, segue_test_whole(data), 8);
+    CHECK_OK(segue_command_buffer_end(commands));
+    uint32_t expected = segue_test_word(2, 3);
+    for (uint32_t step = 0; step < sizeof(addends) / sizeof(addends[0]); ++step) {
+        // Each is done before the next, so that nothing stands in the way of using it again.
+        segue_test_wait(test, submit(test, commands, NULL, 7, addends[step]));
+        expected = expected * 7 + addends[step];
+        segue_test_expect_all(data, 3, 1, expected);
+    }
+}
+
 static void values_are_kept_until_they_run(void **state)
 {
     struct segue_test *test = *state;
@@ -203,7 +220,7 @@ static void of_a_secondary_by_name(void **state)
 static void more_than_a_few(void **state)
 {
     struct segue_test *test = *state;
-    enum { COUNT = 40 };
+    enum { COUNT = 34 };
     struct segue_constant_slot slots[COUNT];
     struct segue_constant_value values[COUNT];
     char names[COUNT][8];
@@ -217,6 +234,10 @@ static void more_than_a_few(void **state)
     }
     segue_command_buffer *commands = segue_test_begin_constants(test, 0, slots, COUNT, 0);
     memset(names, 0, sizeof(names));
+    struct segue_command_buffer_info info;
+    segue_command_buffer_get_info(commands, &info);
+    assert_int_equal(info.constant_slot_count, COUNT);
+    assert_string_equal(info.constant_slots[COUNT - 1].name, "slot033");
     const uint32_t used[] = {0, COUNT - 1};
     uint32_t expected[2];
     for (uint32_t i = 0; i < 2; ++i) {
@@ -231,6 +252,24 @@ static void more_than_a_few(void **state)
         .command_buffer = commands, .constants = values, .constant_count = COUNT};
     segue_test_wait(test, segue_test_submit_execution(test, &execution));
     segue_test_expect(data, 0, expected, 2);
+}
+
+static void of_a_graph_made_for_others(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 8, 2);
+    uint32_t expected = segue_test_word(2, 6);
+    // The second is not recognised as the first, but its graph has the same structure.
+    for (uint32_t k = 0; k < 2; ++k) {
+        segue_command_buffer *commands = segue_test_begin_constants(
+            test, 0, two_words, 3, k ? SEGUE_COMMAND_BUFFER_BARRIER_ORDER : 0);
+        scale_by_slots(test, commands, segue_test_whole(data), 8);
+        CHECK_OK(segue_command_buffer_end(commands));
+        segue_test_wait(test, submit(test, commands, NULL, 3, 50 + k));
+        segue_test_destroy(test, commands);
+        expected = expected * 3 + 50 + k;
+    }
+    segue_test_expect_all(data, 6, 1, expected);
 }
 
 static void again_after_a_reset(void **state)
@@ -288,14 +327,11 @@ static void bad_values(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    segue_test_case(values_per_submission),
-    segue_test_case(only_the_values_change),
-    segue_test_case(values_are_kept_until_they_run),
-    segue_test_case(eight_bytes_among_others),
-    segue_test_case(of_a_secondary_by_name),
-    segue_test_case(more_than_a_few),
-    segue_test_case(again_after_a_reset),
-    segue_test_case(bad_values),
+    segue_test_case(values_per_submission),    segue_test_case(only_the_values_change),
+    segue_test_case(back_to_earlier_values),   segue_test_case(values_are_kept_until_they_run),
+    segue_test_case(eight_bytes_among_others), segue_test_case(of_a_secondary_by_name),
+    segue_test_case(more_than_a_few),          segue_test_case(of_a_graph_made_for_others),
+    segue_test_case(again_after_a_reset),      segue_test_case(bad_values),
 };
 
 const struct segue_conformance_area segue_conformance_constants = {

@@ -157,10 +157,45 @@ static void residual_in_place(void **state)
         assert_true(actual[i] == 6.0f * (1.0f + (float)(i % 128) / 128.0f));
 }
 
+/** x turned round before the product, whose result is turned round thereby. */
+static void reordered_columns(void **state)
+{
+    struct segue_test *test = *state;
+    struct unit unit;
+    make_unit(test, &unit);
+    const struct segue_quant_gemv gemv = make_product(test, SEGUE_QUANT_F32, 0);
+    const struct segue_quant_reorder_constants constants = {SIZE, 1, 2};
+    uint32_t numbers[SIZE];
+    for (uint32_t i = 0; i < SIZE; i++)
+        numbers[i] = SIZE - 1 - i;
+    segue_buffer *order = segue_test_buffer(test, sizeof(numbers));
+    CHECK_OK(segue_buffer_write(order, 0, numbers, sizeof(numbers)));
+    segue_buffer *x = make_x(test);
+    segue_buffer *turned = segue_test_buffer(test, SIZE * 2);
+    segue_buffer *out = segue_test_zeros(test, SIZE);
+    const struct segue_quant_reorder_buffers reordered = {
+        segue_test_whole(x), segue_test_whole(order), segue_test_whole(turned)};
+    const struct segue_quant_gemv_buffers buffers = {
+        .x = segue_test_whole(turned),
+        .packed = segue_test_whole(unit.packed),
+        .out = segue_test_whole(out),
+    };
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_quant_cmd_reorder(commands, unit.packing, &constants, &reordered));
+    segue_test_barrier(commands);
+    CHECK_OK(segue_quant_cmd_gemv(commands, &gemv, &buffers));
+    segue_test_run(test, commands);
+    float actual[SIZE];
+    CHECK_OK(segue_buffer_read(out, 0, actual, sizeof(actual)));
+    for (uint32_t i = 0; i < SIZE; i++)
+        assert_true(actual[i] == 2.0f * (1.0f + (float)((SIZE - 1 - i) % 128) / 128.0f));
+}
+
 static const struct CMUnitTest tests[] = {
     segue_test_case(packing_in_pieces),
     segue_test_case(products_in_a_chain),
     segue_test_case(residual_in_place),
+    segue_test_case(reordered_columns),
 };
 
 const struct segue_conformance_area segue_conformance_quant = {"quant", tests,

@@ -217,8 +217,9 @@ static void many_values(void **state)
             .waits = &wait, .wait_count = 1, .signals = &signal, .signal_count = 1};
         CHECK_OK(segue_queue_submit(test->queue, &submission));
     }
-    // Between two values that were signalled.
+    // Between two values that were signalled, the second time the last two.
     CHECK_OK(segue_semaphore_wait(semaphore, 5 * COUNT + 3, SEGUE_TIMEOUT_INFINITE));
+    CHECK_OK(segue_semaphore_wait(semaphore, 10 * COUNT - 3, SEGUE_TIMEOUT_INFINITE));
     CHECK_OK(segue_semaphore_wait(semaphore, 10 * COUNT, SEGUE_TIMEOUT_INFINITE));
     check_value(semaphore, 10 * COUNT);
 }

@@ -391,12 +391,72 @@ static void one_command_buffer_many_tables(void **state)
     }
 }
 
+/** Tables in turns, some of them still in flight. */
+static void submit_tables_in_turns(struct worker *worker)
+{
+    const uint64_t half = sizeof(uint32_t) * COUNT / 2;
+    for (uint32_t round = 0; round < ROUNDS && worker->status == SEGUE_OK; ++round) {
+        const struct segue_buffer_ref table = {
+            .buffer = worker->data, .offset_bytes = round % 2 * half, .length_bytes = half};
+        const struct segue_execution execution = {
+            .command_buffer = worker->commands, .bindings = &table, .binding_count = 1};
+        const struct segue_semaphore_value signal = {worker->semaphore, round + 1};
+        const struct segue_submission submission = {
+            .executions = &execution, .execution_count = 1, .signals = &signal, .signal_count = 1};
+        worker->status = segue_queue_submit(worker->queue, &submission);
+        if (worker->status == SEGUE_OK && round % 4 == 3)
+            worker->status =
+                segue_semaphore_wait(worker->semaphore, round - 1, SEGUE_TIMEOUT_INFINITE);
+    }
+    if (worker->status == SEGUE_OK)
+        worker->status = segue_semaphore_wait(worker->semaphore, ROUNDS, SEGUE_TIMEOUT_INFINITE);
+}
+
+/** A command buffer for each two threads, all of one structure, and room for two tables of each. */
+static void tables_in_turns(void **state)
+{
+    struct segue_test *test = *state;
+    const struct segue_cache_budget budget = {.max_bytes = SEGUE_CACHE_DEFAULT_BYTES,
+                                              .max_graphs = SEGUE_CACHE_DEFAULT_GRAPHS,
+                                              .max_table_graphs = 2};
+    segue_device_set_cache_budget(test->device, &budget);
+    segue_command_buffer *commands = NULL;
+    struct worker workers[THREADS] = {0};
+    for (uint32_t i = 0; i < THREADS; ++i) {
+        if (i % 2 == 0) {
+            commands = segue_test_begin_with(test, 1, 0);
+            segue_test_dispatch_scale(test, commands, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE),
+                                      COUNT / 2, 3, 1);
+            CHECK_OK(segue_command_buffer_end(commands));
+        }
+        workers[i] = (struct worker){.queue = segue_test_queue(test),
+                                     .commands = commands,
+                                     .data = segue_test_words(test, COUNT, i),
+                                     .semaphore = segue_test_semaphore(test, 0)};
+    }
+    run_workers(workers, submit_tables_in_turns);
+    for (uint32_t w = 0; w < THREADS; ++w) {
+        for (uint32_t half = 0; half < 2; ++half) {
+            uint32_t word = segue_test_word(w, half * COUNT / 2);
+            for (uint32_t round = half; round < ROUNDS; round += 2)
+                word = word * 3 + 1;
+            segue_test_expect_all(workers[w].data, half * COUNT / 2, 1, word);
+        }
+    }
+}
+
 static const struct CMUnitTest tests[] = {
-    segue_test_case(one_command_buffer_one_queue), segue_test_case(one_command_buffer_many_queues),
-    segue_test_case(recording_side_by_side),       segue_test_case(waiting_for_each_other),
-    segue_test_case(creating_and_destroying),      segue_test_case(ping_pong),
-    segue_test_case(one_signal_wakes_all),         segue_test_case(waiters_are_woken),
-    segue_test_case(a_failure_wakes_all),          segue_test_case(one_command_buffer_many_tables),
+    segue_test_case(one_command_buffer_one_queue),
+    segue_test_case(one_command_buffer_many_queues),
+    segue_test_case(recording_side_by_side),
+    segue_test_case(waiting_for_each_other),
+    segue_test_case(creating_and_destroying),
+    segue_test_case(ping_pong),
+    segue_test_case(one_signal_wakes_all),
+    segue_test_case(waiters_are_woken),
+    segue_test_case(a_failure_wakes_all),
+    segue_test_case(one_command_buffer_many_tables),
+    segue_test_case(tables_in_turns),
 };
 
 const struct segue_conformance_area segue_conformance_threads = {"threads", tests,

@@ -49,6 +49,12 @@ static segue_status names_have_at_most_255_bytes(struct segue_test *test, bool w
     return declare(test, &declared, 1);
 }
 
+static segue_status names_are_plain(struct segue_test *test, bool wrong)
+{
+    const struct segue_constant_slot declared = {wrong ? "a=b" : "a-b", 4};
+    return declare(test, &declared, 1);
+}
+
 static segue_status have_4_or_8_bytes(struct segue_test *test, bool wrong)
 {
     const struct segue_constant_slot declared = {"a", wrong ? 2 : 4};
@@ -200,6 +206,7 @@ static const struct pair pairs[] = {
     PAIR(are_an_array, INVALID_ARGUMENT, "\"odd\"|constant_slots is NULL|2"),
     PAIR(have_names, INVALID_ARGUMENT, "constant_slots[1]|name of 0 bytes"),
     PAIR(names_have_at_most_255_bytes, INVALID_ARGUMENT, "constant_slots[0]|256 bytes|1 to 255"),
+    PAIR(names_are_plain, INVALID_ARGUMENT, "constant_slots[0]|\"a=b\"|printable ASCII"),
     PAIR(have_4_or_8_bytes, INVALID_ARGUMENT, "constant slot \"a\" has 2 bytes|4 or 8"),
     PAIR(names_differ, INVALID_ARGUMENT, "0 and 2|\"a\"|must differ"),
     PAIR(uses_are_an_array, INVALID_ARGUMENT, "constant_uses is NULL, the count 1"),

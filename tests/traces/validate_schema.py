@@ -23,6 +23,7 @@ BEYOND_THE_SCHEMA = (
     "slot may be named here", "control characters", "not allowed in a trace", "the product is",
     "the source has", "more than 1024", "may be inline", "may not be written", "is not in",
     "no constant memory", "has a content, too", "a packing already", "bindings that it reads", "is opaque", "sizes; the packing",
+    "in one constant of", "before the one before it ends", "has no value", "has a value before it",
 )
 
 

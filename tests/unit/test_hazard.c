@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -287,6 +288,14 @@ static void test_full_validation_is_part_of_end(void **state)
     world.device->validation = SEGUE_VALIDATION_BASIC;
 }
 
+/** Of this process, however busy the machine is. */
+static uint64_t processor_ns(void)
+{
+    struct timespec time;
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time), 0);
+    return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
+}
+
 static void test_many_readers_of_one_range(void **state)
 {
     (void)state;
@@ -296,10 +305,10 @@ static void test_many_readers_of_one_range(void **state)
     const uint32_t count = 100000;
     for (uint32_t i = 0; i < count; i++)
         add_dispatch(command_buffer, "read", &whole, 1);
-    uint64_t start_ns = segue_now_ns();
+    uint64_t start_ns = processor_ns();
     assert_int_equal(check(command_buffer, NULL), SEGUE_OK);
     // Pair by pair this would be minutes.
-    assert_true(segue_now_ns() - start_ns < UINT64_C(5000000000));
+    assert_true(processor_ns() - start_ns < UINT64_C(5000000000));
     segue_command_buffer_destroy(command_buffer);
 }
 
@@ -314,9 +323,9 @@ static void test_many_writers_in_order(void **state)
         add_fill(command_buffer, ref_of(world.buffers[0], 0, RANDOM_MEMORY_BYTES));
         assert_int_equal(segue_cmd_barrier(command_buffer, &barrier), SEGUE_OK);
     }
-    uint64_t start_ns = segue_now_ns();
+    uint64_t start_ns = processor_ns();
     assert_int_equal(check(command_buffer, NULL), SEGUE_OK);
-    assert_true(segue_now_ns() - start_ns < UINT64_C(5000000000));
+    assert_true(processor_ns() - start_ns < UINT64_C(5000000000));
     segue_command_buffer_destroy(command_buffer);
 }
 

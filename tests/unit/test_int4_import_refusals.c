@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Importing stored matrices: hostile descriptions, and what is refused, each with the words that
-// say why.
+// Importing stored matrices: hostile descriptions, what is refused, each with the words that say
+// why, and want of memory (allocations are wrapped by the linker).
 #include "int4_sources.h"
 
 #include <setjmp.h>
@@ -274,12 +274,49 @@ static void test_group_index_refusals(void **state)
     int4_source_free(&source);
 }
 
+/* ---- Want of memory -------------------------------------------------------------------------- */
+
+/** The allocation that fails; 0: none. */
+static uint32_t fails_at;
+
+void *__real_malloc(size_t size_bytes);
+void *__wrap_malloc(size_t size_bytes);
+
+void *__wrap_malloc(size_t size_bytes)
+{
+    return fails_at != 0 && --fails_at == 0 ? NULL : __real_malloc(size_bytes);
+}
+
+static void test_no_memory_for_the_order(void **state)
+{
+    (void)state;
+    static uint8_t memory[13 * 128];
+    uint32_t order[256];
+    bool changed;
+    const struct segue_quant_plain plain = {memory, memory, memory};
+    struct int4_source source;
+    int4_source_make(&source, int4_source_case_at(25), 1);
+    for (uint32_t i = 1; i <= 2; i++) {
+        fails_at = i;
+        expect_refusal(
+            segue_quant_import_rows(&source.import, (struct segue_quant_rows){0, 1}, &plain),
+            SEGUE_OUT_OF_HOST_MEMORY, "no memory for the order of 256 columns");
+        assert_int_equal(fails_at, 0);
+        fails_at = i;
+        expect_refusal(segue_quant_import_get_order(&source.import, order, &changed),
+                       SEGUE_OUT_OF_HOST_MEMORY, "no memory for the order of 256 columns");
+    }
+    assert_int_equal(
+        segue_quant_import_rows(&source.import, (struct segue_quant_rows){0, 1}, &plain), SEGUE_OK);
+    int4_source_free(&source);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hostile_descriptions), cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_superfluous_tensors),  cmocka_unit_test(test_data_refusals),
-        cmocka_unit_test(test_group_index_refusals),
+        cmocka_unit_test(test_group_index_refusals), cmocka_unit_test(test_no_memory_for_the_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

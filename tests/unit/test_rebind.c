@@ -109,6 +109,91 @@ static void nodes_of_changed_slots_are_written(void **state)
     expect_scaled(c, 3, 3 + 3);
 }
 
+/** A node is written once, however many of its slots differ, and where only a length does. */
+static void nodes_are_written_once(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 6 * WORDS, 1);
+    segue_command_buffer *commands = segue_test_begin_with(test, 3, 0);
+    segue_test_dispatch_add(test, commands, segue_test_slot(0, 0, WORDS * 4),
+                            segue_test_slot(0, 4, WORDS * 4), segue_test_slot(1, 0, WORDS * 4),
+                            WORDS);
+    segue_test_barrier(commands);
+    CHECK_OK(segue_cmd_fill(commands, segue_test_slot(2, 0, WHOLE), 9, 4));
+    CHECK_OK(segue_command_buffer_end(commands));
+    struct segue_buffer_ref table[] = {segue_test_ref(data, 0, (WORDS + 1) * 4),
+                                       segue_test_ref(data, 2 * WORDS * 4, WORDS * 4),
+                                       segue_test_ref(data, 5 * WORDS * 4, 4)};
+    CHECK_OK(submit_on(test->queue, commands, table, 3));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    table[0].offset_bytes = 4;
+    table[1].offset_bytes = 3 * WORDS * 4;
+    CHECK_OK(submit_on(test->queue, commands, table, 3));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    assert_int_equal(stats_of(test).rebound_nodes, 1);
+    table[2].length_bytes = 12;
+    CHECK_OK(submit_on(test->queue, commands, table, 3));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+    assert_int_equal(stats_of(test).rebound_nodes, 2);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        segue_test_expect_all(data, 2 * WORDS + i, 1,
+                              segue_test_word(1, i) + segue_test_word(1, i + 1));
+        segue_test_expect_all(data, 3 * WORDS + i, 1,
+                              segue_test_word(1, i + 1) + segue_test_word(1, i + 2));
+    }
+    segue_test_expect_all(data, 5 * WORDS, 3, 9);
+    segue_test_expect_all(data, 5 * WORDS + 3, 1, segue_test_word(1, 5 * WORDS + 3));
+}
+
+/** A graph of another recording is compared command by command, slots or not. */
+static void other_recordings_are_compared(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *a = segue_test_words(test, WORDS, 1);
+    segue_buffer *b = segue_test_words(test, WORDS, 2);
+    for (uint32_t round = 0; round < 3; round++) {
+        segue_command_buffer *commands = segue_test_begin_with(test, 2, 0);
+        segue_test_dispatch_scale(test, commands, segue_test_slot(0, 0, WHOLE), WORDS, 3,
+                                  7 + round);
+        segue_test_dispatch_scale(test, commands, segue_test_slot(1, 0, WHOLE), WORDS, 3, 7);
+        CHECK_OK(segue_command_buffer_end(commands));
+        run(test, commands, a, b);
+        segue_test_destroy(test, commands);
+    }
+    assert_int_equal(stats_of(test).graphs, 1);
+    assert_int_equal(stats_of(test).recognised, 2);
+    assert_int_equal(stats_of(test).nodes_written, 2);
+    assert_int_equal(stats_of(test).rebinds, 0);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        const uint32_t word = segue_test_word(1, i);
+        segue_test_expect_all(a, i, 1, ((word * 3 + 7) * 3 + 8) * 3 + 9);
+    }
+    expect_scaled(b, 2, 3);
+}
+
+/** What is done is in use only as long as nobody asks. */
+static void finished_tables_are_noticed(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *a = segue_test_words(test, WORDS, 1);
+    segue_buffer *b = segue_test_words(test, WORDS, 2);
+    const struct segue_buffer_ref tables[2][2] = {{segue_test_whole(a), segue_test_whole(b)},
+                                                  {segue_test_whole(b), segue_test_whole(a)}};
+    segue_command_buffer *commands = record_two(test, 0);
+    segue_queue *other = segue_test_queue(test);
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct segue_semaphore_value done = {
+            test->done, segue_test_submit_with(test, commands, tables[i % 2], 2)};
+        // The driver runs what another queue waits for; nobody asks about the first queue.
+        const struct segue_submission submission = {.waits = &done, .wait_count = 1};
+        CHECK_OK(segue_queue_submit(other, &submission));
+        CHECK_OK(segue_queue_wait_idle(other));
+    }
+    assert_int_equal(stats_of(test).graphs, 1);
+    assert_int_equal(stats_of(test).rebinds, 3);
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+}
+
 /** A table that is as before makes no call that a command buffer without slots would not. */
 static void equal_tables_write_nothing(void **state)
 {
@@ -459,6 +544,9 @@ int main(void)
         return unprepared;
     const struct CMUnitTest tests[] = {
         segue_test_case(nodes_of_changed_slots_are_written),
+        segue_test_case(nodes_are_written_once),
+        segue_test_case(other_recordings_are_compared),
+        segue_test_case(finished_tables_are_noticed),
         segue_test_case(equal_tables_write_nothing),
         segue_test_case(tables_in_flight_have_their_graphs),
         segue_test_case(graphs_given_back_are_found),

@@ -92,7 +92,7 @@ static segue_status use_everything(struct segue_test *test)
 {
     segue_trace *trace = NULL;
     segue_trace_session *session = NULL;
-    struct segue_verification results[3];
+    struct segue_verification results[4];
     char path[64];
     snprintf(path, sizeof(path), "%s/t.json", folder);
     segue_status status = segue_trace_load(SEGUE_TRACES "/good/everything.json", &trace);

@@ -33,7 +33,7 @@ static segue_trace_session *create(struct segue_test *test, segue_trace *trace,
 /** Runs and compares what the trace expects, so that measuring has changed nothing. */
 static void run_and_verify(segue_trace_session *session)
 {
-    struct segue_verification results[3];
+    struct segue_verification results[4];
     CHECK_OK(segue_trace_session_restore(session));
     CHECK_OK(segue_trace_session_run(session, NULL));
     CHECK_OK(segue_trace_session_verify(session, results));
@@ -121,8 +121,8 @@ static void refuses_to_tell_what_it_has_not_measured(void **state)
                 "run it first");
     run_and_verify(session);
     CHECK_OK(segue_trace_session_get_durations(session, 2, NULL, 0, &count));
-    CHECK_ERROR(segue_trace_session_get_durations(session, 3, NULL, 0, &count), SEGUE_OUT_OF_RANGE,
-                "command_buffer is 3, the trace has 3");
+    CHECK_ERROR(segue_trace_session_get_durations(session, 4, NULL, 0, &count), SEGUE_OUT_OF_RANGE,
+                "command_buffer is 4, the trace has 4");
     CHECK_ERROR(segue_trace_session_get_durations(session, 0, NULL, 1, &count),
                 SEGUE_INVALID_ARGUMENT, "out_durations_ns");
     assert_int_equal(count, 1);
@@ -239,13 +239,13 @@ static void refuses_durations_that_do_not_fit(void **state)
     const uint32_t durations_ns[17] = {0};
     const struct segue_trace_durations good = {0, durations_ns, 16};
     const struct segue_trace_durations long_ones = {0, durations_ns, 17};
-    const struct segue_trace_durations beyond = {3, durations_ns, 0};
+    const struct segue_trace_durations beyond = {4, durations_ns, 0};
     CHECK_ERROR(segue_trace_write_durations(trace, NULL, 1, copy.other), SEGUE_INVALID_ARGUMENT,
                 "must not be NULL");
     CHECK_ERROR(segue_trace_write_durations(trace, &long_ones, 1, copy.other), SEGUE_OUT_OF_RANGE,
                 "17 commands of command buffer 0");
     CHECK_ERROR(segue_trace_write_durations(trace, &beyond, 1, copy.other), SEGUE_OUT_OF_RANGE,
-                "of command buffer 3");
+                "of command buffer 4");
     CHECK_ERROR(segue_trace_write_durations(trace, &good, 1, "/tmp/elsewhere.json"),
                 SEGUE_INVALID_ARGUMENT, "must be in the folder of");
     assert_int_equal(access(copy.other, F_OK), -1);

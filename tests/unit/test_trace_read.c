@@ -48,7 +48,7 @@ static void reads_every_part(void **state)
     (void)state;
     segue_trace *trace = NULL;
     CHECK_OK(segue_trace_load(SEGUE_TRACES "/good/everything.json", &trace));
-    assert_int_equal(trace->buffer_count, 9);
+    assert_int_equal(trace->buffer_count, 10);
     const struct segue_trace_buffer *buffer = &trace->buffers[3];
     assert_string_equal(buffer->name, "y top");
     assert_int_equal(buffer->root, 1);
@@ -118,12 +118,28 @@ static void reads_every_part(void **state)
     assert_true(trace->command_buffers[1].commands[0].as.copy.source.length_bytes ==
                 SEGUE_WHOLE_SIZE);
 
+    const struct segue_trace_command_buffer *constants = &trace->command_buffers[3];
+    assert_int_equal(constants->constant_slot_count, 3);
+    assert_string_equal(constants->constant_slots[1].name, "length");
+    assert_int_equal(constants->constant_slots[1].size_bytes, 8);
+    dispatch = constants->commands[0].as.dispatch;
+    assert_int_equal(dispatch->constant_use_count, 2);
+    assert_int_equal(dispatch->constant_uses[0].slot, 1);
+    assert_int_equal(dispatch->constant_uses[1].slot, 0);
+    assert_int_equal(dispatch->constant_uses[1].offset_bytes, 8);
+    assert_int_equal(dispatch->constant_uses[1].size_bytes, 4);
+    const struct segue_constant_value *values = trace->submissions[3].executions[1].constants;
+    assert_int_equal(values[0].as.u32, 257);
+    assert_true(values[1].size_bytes == 8 && values[1].as.u64 == 8);
+    assert_true(values[2].as.u64 == UINT64_MAX);
+    assert_int_equal(trace->submissions[3].executions[0].constants[2].size_bytes, 0);
+
     assert_int_equal(trace->queue_count, 2);
     assert_int_equal(trace->semaphores[1].initial_value, 2);
     assert_int_equal(trace->submissions[1].waits[0].value, 1);
     assert_int_equal(trace->submissions[1].executions[0].bindings[1].length_bytes, 768);
     assert_int_equal(trace->submissions[2].execution_count, 0);
-    assert_int_equal(trace->executed_command_count, 16 + 1 + 3);
+    assert_int_equal(trace->executed_command_count, 16 + 1 + 3 + 2);
     assert_int_equal(trace->expectations[0].dtype, SEGUE_DTYPE_F32);
     assert_true(trace->expectations[0].relative_tolerance == 1e-6);
     assert_int_equal(trace->expectations[2].tensor, SEGUE_TRACE_NONE);

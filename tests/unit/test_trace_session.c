@@ -123,7 +123,7 @@ static void runs_again_and_again(void **state)
     struct replay replay;
     struct expected expected;
     struct segue_trace_timing timing = {0};
-    struct segue_verification results[3];
+    struct segue_verification results[4];
     open_replay(test, &replay, NULL);
     for (int i = 0; i < 3; i++) {
         make_initial(&expected);
@@ -132,7 +132,7 @@ static void runs_again_and_again(void **state)
         make_final(&expected);
         check_buffers(replay.session, &expected);
         CHECK_OK(segue_trace_session_verify(replay.session, results));
-        for (int k = 0; k < 3; k++)
+        for (int k = 0; k < 4; k++)
             assert_true(results[k].passed);
         CHECK_OK(segue_trace_session_restore(replay.session));
     }
@@ -149,16 +149,17 @@ static void tells_counts_names_and_what_is_written(void **state)
     const char *name = NULL;
     open_replay(test, &replay, NULL);
     segue_trace_session_get_counts(replay.session, &counts);
-    assert_int_equal(counts.buffer_count, 9);
+    assert_int_equal(counts.buffer_count, 10);
     assert_int_equal(counts.executable_count, 1);
-    assert_int_equal(counts.command_buffer_count, 3);
-    assert_int_equal(counts.submission_count, 3);
-    assert_int_equal(counts.expectation_count, 3);
+    assert_int_equal(counts.command_buffer_count, 4);
+    assert_int_equal(counts.submission_count, 4);
+    assert_int_equal(counts.expectation_count, 4);
     static const struct {
         const char *name;
         bool written;
-    } buffers[] = {{"x", false},    {"y", true},        {"y high", true},   {"y top", true},
-                   {"host", false}, {"weights", false}, {"indices", false}, {"scratch", true}};
+    } buffers[] = {{"x", false},       {"y", true},       {"y high", true},
+                   {"y top", true},    {"host", false},   {"weights", false},
+                   {"indices", false}, {"scratch", true}, {"chosen", true}};
     for (size_t i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++) {
         bool written = false;
         find_buffer(replay.session, buffers[i].name, &written);
@@ -193,6 +194,47 @@ static void modes_and_orders_agree(void **state)
         segue_trace_session_destroy(session);
     }
     check_buffers(replay.session, &expected);
+    close_replay(&replay);
+}
+
+/** The buffer that the commands with constant slots fill: `second` in the first `length` bytes,
+ *  before that `first` in 32. */
+static void check_chosen(segue_trace_session *session, uint32_t first, uint32_t second,
+                         size_t length)
+{
+    unsigned char expected[64] = {0};
+    unsigned char actual[64];
+    fill_words(expected, 32, first);
+    fill_words(expected, length, second);
+    read_buffer(session, "chosen", actual, sizeof(actual));
+    assert_memory_equal(actual, expected, sizeof(actual));
+}
+
+static void constants_can_be_set(void **state)
+{
+    struct segue_test *test = *state;
+    struct replay replay;
+    struct segue_constant_value word = {.size_bytes = 4, .as.u32 = 0x01020304};
+    struct segue_constant_value wide = {.size_bytes = 8, .as.u64 = 16};
+    open_replay(test, &replay, NULL);
+    CHECK_OK(segue_trace_session_run(replay.session, NULL));
+    check_chosen(replay.session, 0xdeadbeef, 257, 8);
+    // The length of both executions, then the pattern, too.
+    CHECK_OK(segue_trace_session_set_constant(replay.session, "length", &wide));
+    CHECK_OK(segue_trace_session_restore(replay.session));
+    CHECK_OK(segue_trace_session_run(replay.session, NULL));
+    check_chosen(replay.session, 0, 257, 16);
+    CHECK_OK(segue_trace_session_set_constant(replay.session, "pattern", &word));
+    CHECK_OK(segue_trace_session_run(replay.session, NULL));
+    check_chosen(replay.session, 0, 0x01020304, 16);
+    CHECK_ERROR(segue_trace_session_set_constant(replay.session, "width", &word), SEGUE_NOT_FOUND,
+                "constant slot \"width\" of 4 bytes");
+    CHECK_ERROR(segue_trace_session_set_constant(replay.session, "length", &word), SEGUE_NOT_FOUND,
+                "constant slot \"length\" of 4 bytes");
+    CHECK_ERROR(segue_trace_session_set_constant(replay.session, NULL, &word),
+                SEGUE_INVALID_ARGUMENT, "must not be NULL");
+    CHECK_ERROR(segue_trace_session_set_constant(replay.session, "length", NULL),
+                SEGUE_INVALID_ARGUMENT, "must not be NULL");
     close_replay(&replay);
 }
 
@@ -231,14 +273,14 @@ static void reports_what_differs(void **state)
 {
     struct segue_test *test = *state;
     struct replay replay;
-    struct segue_verification results[3];
+    struct segue_verification results[4];
     open_replay(test, &replay, NULL);
     CHECK_OK(segue_trace_session_run(replay.session, NULL));
     segue_buffer *y = find_buffer(replay.session, "y", NULL);
     float value = -5.99999f; // element 8 is -6
     CHECK_OK(segue_buffer_write(y, 32, &value, 4));
     CHECK_ERROR(segue_trace_session_verify(replay.session, results), SEGUE_MISMATCH,
-                "1 of 3 expectations failed; exact: bytes differ; first differing element 8: "
+                "1 of 4 expectations failed; exact: bytes differ; first differing element 8: "
                 "-5.99998999, expected -6");
     assert_true(results[0].passed);
     assert_true(results[0].relative_error > 0 && results[0].relative_error < 1e-6);
@@ -250,7 +292,7 @@ static void reports_what_differs(void **state)
     value = 30;
     CHECK_OK(segue_buffer_write(y, 80, &value, 4)); // element 20 is -3
     CHECK_ERROR(segue_trace_session_verify(replay.session, results), SEGUE_MISMATCH,
-                "2 of 3 expectations failed; copied: relative error");
+                "2 of 4 expectations failed; copied: relative error");
     assert_non_null(strstr(results[0].message, "exceeds 1e-06; first differing element"));
     value = NAN;
     CHECK_OK(segue_buffer_write(y, 80, &value, 4));
@@ -328,7 +370,8 @@ static void writes_outputs(void **state)
     open_replay(test, &replay, NULL);
     CHECK_OK(segue_trace_session_run(replay.session, NULL));
     CHECK_OK(segue_trace_session_write_outputs(replay.session, path));
-    check_output(path, (const char *[]){"copied", "exact", "empty"}, (uint64_t[]){256, 256, 0}, 3);
+    check_output(path, (const char *[]){"copied", "exact", "empty", "chosen"},
+                 (uint64_t[]){256, 256, 0, 64}, 4);
     CHECK_ERROR(segue_trace_session_write_outputs(replay.session, "/none/x"), SEGUE_IO_ERROR,
                 "/none/x");
     close_replay(&replay);
@@ -383,9 +426,9 @@ static void refuses_bad_parameters(void **state)
     CHECK_STATUS(segue_trace_session_create(replay.trace, test->device, &params, &session),
                  SEGUE_INVALID_ARGUMENT);
     params =
-        (struct segue_trace_session_params){.limit_commands = true, .limited_command_buffer = 3};
+        (struct segue_trace_session_params){.limit_commands = true, .limited_command_buffer = 4};
     CHECK_ERROR(segue_trace_session_create(replay.trace, test->device, &params, &session),
-                SEGUE_OUT_OF_RANGE, "limited_command_buffer is 3");
+                SEGUE_OUT_OF_RANGE, "limited_command_buffer is 4");
     CHECK_OK(segue_trace_load(SEGUE_TRACES "/good/fill.json", &other));
     params = (struct segue_trace_session_params){.share_buffers = replay.session};
     CHECK_ERROR(segue_trace_session_create(other, test->device, &params, &session),
@@ -426,7 +469,7 @@ static void reports_progress(void **state)
                                                       .progress_context = &seen};
     open_replay(test, &replay, &params);
     // All memories, and the one view with a content.
-    assert_int_equal(seen.fill_total, 256 + 1024 + 256 + 512 + 256 + 256 + 4096 + 256);
+    assert_int_equal(seen.fill_total, 256 + 1024 + 256 + 512 + 256 + 256 + 4096 + 256 + 64);
     assert_int_equal(seen.fill_done, seen.fill_total);
     assert_true(seen.steps > 8);
     close_replay(&replay);
@@ -546,6 +589,7 @@ int main(void)
         segue_test_case(runs_again_and_again),
         segue_test_case(tells_counts_names_and_what_is_written),
         segue_test_case(modes_and_orders_agree),
+        segue_test_case(constants_can_be_set),
         segue_test_case(limits_commands),
         segue_test_case(reports_what_differs),
         segue_test_case(checks_digests),

@@ -454,6 +454,89 @@ static void writes_several_submissions(void **state)
     segue_buffer_destroy(unlabelled);
 }
 
+static void writes_constant_slots(void **state)
+{
+    struct world *world = *state;
+    struct segue_test *test = world->test;
+    static const struct segue_constant_slot slots[] = {{"spare", 8}, {"factor", 4}, {"spin", 8}};
+    static const struct segue_constant_use uses[] = {
+        {.slot = 1, .offset_bytes = 4, .size_bytes = 4},
+        {.slot = 2, .offset_bytes = 12, .size_bytes = 8},
+    };
+    const unsigned char constants[20] = {8, [4] = 77, [8] = 5, [12] = 99};
+    segue_buffer *data = make_buffer(world, 32, SEGUE_MEMORY_DEVICE, 0, "data", 3);
+    const struct segue_buffer_ref binding = segue_test_whole(data);
+    segue_command_buffer *original = segue_test_begin_constants(test, 0, slots, 3, 0);
+    CHECK_OK(segue_cmd_dispatch(original, &(struct segue_dispatch){
+                                              .executable = test->kernels,
+                                              .entry_point = SEGUE_TEST_SLOW_SCALE,
+                                              .grid = {1, 1, 1},
+                                              .bindings = &binding,
+                                              .binding_count = 1,
+                                              .constants = constants,
+                                              .constants_size_bytes = sizeof(constants),
+                                              .constant_uses = uses,
+                                              .constant_use_count = 2,
+                                          }));
+    CHECK_OK(segue_command_buffer_end(original));
+    struct segue_constant_value values[] = {
+        {0}, {.size_bytes = 4, .as.i32 = -3}, {.size_bytes = 8, .as.u64 = UINT64_C(1) << 63}};
+    struct segue_execution execution = {
+        .command_buffer = original, .constants = values, .constant_count = 3};
+    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+
+    CHECK_ERROR(segue_trace_write_command_buffer(original, NULL, 0, world->path),
+                SEGUE_INVALID_ARGUMENT, "3 constant slots, given are 0 constants");
+    segue_trace_writer *writer = NULL;
+    CHECK_OK(segue_trace_writer_create(test->device, world->path, &writer));
+    values[2].size_bytes = 4;
+    CHECK_ERROR(segue_trace_writer_add_submission(writer, &submission), SEGUE_INVALID_ARGUMENT,
+                "constant 2 has 4 bytes, constant slot \"spin\" has 8");
+    values[2].size_bytes = 0;
+    CHECK_ERROR(segue_trace_writer_add_submission(writer, &submission), SEGUE_INVALID_ARGUMENT,
+                "command 0 uses constant slot \"spin\", which has no value");
+    values[2].size_bytes = 8;
+    CHECK_OK(segue_trace_writer_add_submission(writer, &submission));
+    // Only the values differ: one description of the commands.
+    values[1].as.i32 = 5;
+    values[2].as.u64 = 0;
+    CHECK_OK(segue_trace_writer_add_submission(writer, &submission));
+    CHECK_OK(segue_trace_writer_finish(writer));
+    segue_trace_writer_destroy(writer);
+
+    struct replay replay = open_replay(world);
+    assert_int_equal(replay.trace->command_buffer_count, 1);
+    const struct segue_trace_execution *first = replay.trace->submissions[0].executions;
+    assert_int_equal(first->constants[0].size_bytes, 0);
+    assert_int_equal(first->constants[1].as.i32, -3);
+    assert_true(first->constants[2].as.u64 == UINT64_C(1) << 63);
+    assert_int_equal(replay.trace->submissions[1].executions[0].constants[1].as.i32, 5);
+    char *text = NULL;
+    segue_command_buffer *replayed = segue_trace_session_command_buffer(replay.session, 0, NULL);
+    for (int stage = SEGUE_DUMP_SEGMENTS; stage <= SEGUE_DUMP_DAG; stage++) {
+        char *expected = dump(original, (enum segue_dump_stage)stage);
+        text = dump(replayed, (enum segue_dump_stage)stage);
+        assert_string_equal(text, expected);
+        segue_dump_free(text);
+        segue_dump_free(expected);
+    }
+    CHECK_OK(segue_dump_command_buffer(replayed, SEGUE_DUMP_SEGMENTS, SEGUE_DUMP_TEXT, &text));
+    assert_non_null(strstr(text, ", constant slots spare (8 bytes), factor (4 bytes), spin (8"));
+    assert_non_null(strstr(text, "20 bytes of constants, factor at 4, spin at 12)"));
+    segue_dump_free(text);
+    CHECK_OK(segue_dump_command_buffer(replayed, SEGUE_DUMP_SEGMENTS, SEGUE_DUMP_JSON, &text));
+    assert_non_null(strstr(text, "{\"slot\": \"factor\", \"at\": 4}"));
+    // What was recorded where slots are does not count.
+    assert_non_null(strstr(text, "\"0800000000000000050000000000000000000000\""));
+    segue_dump_free(text);
+    CHECK_OK(segue_dump_command_buffer(replayed, SEGUE_DUMP_DAG, SEGUE_DUMP_DOT, &text));
+    assert_non_null(strstr(text, "// Constant slots: spare (8 bytes), factor (4 bytes), spin"));
+    segue_dump_free(text);
+    close_replay(&replay);
+    segue_test_destroy(test, original);
+    segue_buffer_destroy(data);
+}
+
 static void stores_recordings_anew_only_where_they_differ(void **state)
 {
     struct world *world = *state;
@@ -755,6 +838,7 @@ int main(void)
         world_test(writes_only_views_of_a_memory),
         world_test(keeps_pointers_in_constants),
         world_test(writes_several_submissions),
+        world_test(writes_constant_slots),
         world_test(stores_recordings_anew_only_where_they_differ),
         world_test(generates_what_it_is_told_to),
         world_test(finds_patterns_in_contents),

@@ -70,7 +70,8 @@ enum segue_command_buffer_flags {
 
 /** A constant whose value each submission gives: a position, a length. */
 struct segue_constant_slot {
-    /** 1 to 255 bytes; differs from those of the command buffer's other constant slots. Copied. */
+    /** 1 to 255 bytes, printable ASCII without spaces and "="; differs from those of the command
+     *  buffer's other constant slots. Copied. */
     const char *name;
     /** 4 or 8. */
     uint32_t size_bytes;

@@ -260,6 +260,14 @@ SEGUE_API void segue_trace_session_destroy(segue_trace_session *session);
 /** Gives every buffer that commands write its initial content again. */
 SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_session_restore(segue_trace_session *session);
 
+/**
+ * Gives constant slots another value than the trace's submissions do, in all later runs: those of
+ * that name, and of the value's size, in every command buffer.
+ * @return SEGUE_NOT_FOUND where there is none.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_trace_session_set_constant(
+    segue_trace_session *session, const char *name, const struct segue_constant_value *value);
+
 /** Sums over all submissions of one run. */
 struct segue_trace_timing {
     uint64_t issue_ns;
