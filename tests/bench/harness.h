@@ -166,6 +166,7 @@ void segue_bench_add_transfer(struct segue_bench *bench);
 void segue_bench_add_depend(struct segue_bench *bench);
 void segue_bench_add_cache(struct segue_bench *bench);
 void segue_bench_add_cache_loop(struct segue_bench *bench);
+void segue_bench_add_cache_rebind(struct segue_bench *bench);
 
 /** States from which length on a graph is faster than a stream. */
 void segue_bench_conclude_launch(struct segue_bench *bench);

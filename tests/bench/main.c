@@ -160,6 +160,7 @@ static void add_groups(struct segue_bench *bench)
     segue_bench_add_depend(bench);
     segue_bench_add_cache(bench);
     segue_bench_add_cache_loop(bench);
+    segue_bench_add_cache_rebind(bench);
 }
 
 static bool write_baseline(const json_t *run, const char *path)

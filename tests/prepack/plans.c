@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plans.h"
 
+#include "folder.h"
+
 #include <stdlib.h>
 
 #define WORDS TEST_PLAN_WORDS
@@ -137,4 +139,33 @@ void test_plan_wait(segue_prepack_plan *plan)
     struct segue_semaphore_value point;
     segue_prepack_plan_get_point(plan, &point);
     CHECK_OK(segue_semaphore_wait(point.semaphore, point.value, SEGUE_TIMEOUT_INFINITE));
+}
+
+struct segue_memory_stats test_plan_memory(struct segue_test *test)
+{
+    struct segue_memory_stats memory;
+    segue_device_get_memory_stats(test->device, &memory);
+    return memory;
+}
+
+void test_plan_check_nothing_is_left(struct segue_test *test, segue_prepack_plan *plan,
+                                     const char *folder)
+{
+    struct segue_semaphore_value point;
+    segue_prepack_plan_get_point(plan, &point);
+    uint64_t reached = 0;
+    CHECK_OK(segue_semaphore_query(point.semaphore, &reached));
+    assert_int_equal(reached, 0);
+    segue_buffer *buffer = NULL;
+    CHECK_STATUS(segue_prepack_plan_get_buffer(plan, 0, &buffer), SEGUE_INVALID_STATE);
+    segue_prepack_plan_destroy(plan);
+    const struct segue_memory_stats memory = test_plan_memory(test);
+    assert_int_equal(memory.constant.current_bytes, 0);
+    assert_int_equal(memory.device.current_bytes, 0);
+    assert_int_equal(memory.host_visible.current_bytes, 0);
+    if (folder != NULL) {
+        assert_int_equal(segue_test_count_files(folder, ".pack", NULL), 0);
+        assert_int_equal(segue_test_count_files(folder, "", NULL),
+                         segue_test_count_files(folder, "lock", NULL));
+    }
 }

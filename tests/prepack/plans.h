@@ -41,6 +41,12 @@ void test_plan_check(segue_prepack_plan *plan, uint32_t constant, uint32_t left,
 void test_plan_check_words(segue_prepack_plan *plan, uint32_t constant, uint32_t left,
                            uint32_t right, uint32_t count);
 struct segue_prepack_stats test_plan_stats(const segue_prepack_plan *plan);
+/** Memory that the device's objects have, by its own count. */
+struct segue_memory_stats test_plan_memory(struct segue_test *test);
+/** Destroys a plan that failed and checks that nothing is left of it: not a byte, its point not
+ *  reached, and not a file in the cache's folder (NULL: it had none). */
+void test_plan_check_nothing_is_left(struct segue_test *test, segue_prepack_plan *plan,
+                                     const char *folder);
 /** Waits for the plan's point. */
 void test_plan_wait(segue_prepack_plan *plan);
 

@@ -1,100 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // How plans load: the pinned memory never exceeds its cap, what arrives does not depend on how it
-// was cut, whatever the kernel refuses is done in another way, and what fails in the middle leaves
-// nothing.
+// was cut, and what fails in the middle leaves nothing.
 #include "folder.h"
 #include "plans.h"
 
 #include <segue/quant.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
-
-/** What the kernel is made to do. */
-static struct {
-    /** pread: reads at most so many bytes; every nth is interrupted; ends here. */
-    size_t most_bytes;
-    uint32_t interrupt_every;
-    bool refuses_direct;
-    bool refuses_uring;
-    bool refuses_cachestat;
-    /** Reads past the page cache that were refused, and rings. */
-    atomic_uint direct_refusals;
-    atomic_uint uring_refusals;
-    atomic_uint reads;
-} kernel;
-
-ssize_t __real_pread(int fd, void *data, size_t length_bytes, off_t offset_bytes);
-ssize_t __wrap_pread(int fd, void *data, size_t length_bytes, off_t offset_bytes);
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-
-ssize_t __wrap_pread(int fd, void *data, size_t length_bytes, off_t offset_bytes)
-{
-    const uint32_t count = atomic_fetch_add(&kernel.reads, 1) + 1;
-    if (kernel.interrupt_every != 0 && count % kernel.interrupt_every == 0) {
-        errno = EINTR;
-        return -1;
-    }
-    if (kernel.most_bytes != 0 && length_bytes > kernel.most_bytes)
-        length_bytes = kernel.most_bytes;
-    return __real_pread(fd, data, length_bytes, offset_bytes);
-}
-
-int __wrap_open(const char *path, int flags, ...)
-{
-    va_list arguments;
-    va_start(arguments, flags);
-    const int mode = (flags & O_CREAT) != 0 ? va_arg(arguments, int) : 0;
-    va_end(arguments);
-    if (kernel.refuses_direct && (flags & O_DIRECT) != 0) {
-        atomic_fetch_add(&kernel.direct_refusals, 1);
-        errno = EINVAL;
-        return -1;
-    }
-    return __real_open(path, flags, mode);
-}
-
-long __wrap_syscall(long number, ...)
-{
-    long values[6];
-    va_list arguments;
-    va_start(arguments, number);
-    for (size_t i = 0; i < 6; i++)
-        values[i] = va_arg(arguments, long);
-    va_end(arguments);
-    if (kernel.refuses_uring && number == SYS_io_uring_setup) {
-        atomic_fetch_add(&kernel.uring_refusals, 1);
-        errno = EPERM;
-        return -1;
-    }
-    if (kernel.refuses_cachestat && number == 451) {
-        errno = ENOSYS;
-        return -1;
-    }
-    return __real_syscall(number, values[0], values[1], values[2], values[3], values[4], values[5]);
-}
-
-static void reset_kernel(void)
-{
-    memset(&kernel, 0, sizeof(kernel));
-}
-
-static struct segue_memory_stats memory_of(struct segue_test *test)
-{
-    struct segue_memory_stats memory;
-    segue_device_get_memory_stats(test->device, &memory);
-    return memory;
-}
 
 /** Constant i of the small ones: its size in words. */
 static uint32_t small_words(uint32_t i)
@@ -126,7 +41,7 @@ static void test_cap(void **state)
         const uint32_t sum = test_plan_add_sum(test, plan, "sum", 1, 2);
         CHECK_OK(segue_prepack_plan_run(plan));
         test_plan_wait(plan);
-        const struct segue_memory_stats memory = memory_of(test);
+        const struct segue_memory_stats memory = test_plan_memory(test);
         assert_true(memory.host_visible.peak_bytes <= caps[c]);
         assert_true(memory.host_visible.peak_bytes >= 8192);
         assert_int_equal(memory.host_visible.current_bytes,
@@ -136,7 +51,7 @@ static void test_cap(void **state)
         test_plan_check_words(plan, large, 7, UINT32_MAX, 37500);
         test_plan_check(plan, sum, 1, 2);
         segue_prepack_plan_destroy(plan);
-        assert_int_equal(memory_of(test).host_visible.current_bytes, 0);
+        assert_int_equal(test_plan_memory(test).host_visible.current_bytes, 0);
     }
 }
 
@@ -154,6 +69,41 @@ static void test_small_tensors_share_increments(void **state)
     assert_true(test_plan_stats(plan).increment_count <= 3);
     for (uint32_t i = 0; i < 500; i += 7)
         test_plan_check_words(plan, i, i % 16, UINT32_MAX, 4 + i);
+    segue_prepack_plan_destroy(plan);
+}
+
+/** Readers that are at it at the same time. */
+static atomic_uint readers_inside;
+static atomic_uint most_inside;
+
+/** Waits a while for two more. */
+static bool generate_together(void *context, uint64_t offset_bytes, void *data, size_t length_bytes)
+{
+    const uint32_t inside = atomic_fetch_add(&readers_inside, 1) + 1;
+    if (inside > atomic_load(&most_inside))
+        atomic_store(&most_inside, inside);
+    const struct timespec time = {.tv_nsec = 1000000};
+    for (int i = 0; i < 1000 && atomic_load(&most_inside) < 3; i++)
+        (void)nanosleep(&time, NULL);
+    atomic_fetch_sub(&readers_inside, 1);
+    return test_plan_generate(context, offset_bytes, data, length_bytes);
+}
+
+/** Tensors of one piece each are read by several threads at the same time. */
+static void test_tensors_are_read_at_the_same_time(void **state)
+{
+    struct segue_test *test = *state;
+    const struct segue_prepack_params params = {.limits = {.reader_count = 3}};
+    segue_prepack_plan *plan = test_plan_make(test, &params);
+    atomic_store(&most_inside, 0);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct segue_prepack_source source = test_plan_generated(i, 4000 + 4 * (uint64_t)i);
+        source.generate = generate_together;
+        (void)test_plan_add(plan, "small", source, NULL);
+    }
+    CHECK_OK(segue_prepack_plan_run(plan));
+    test_plan_wait(plan);
+    assert_int_equal(atomic_load(&most_inside), 3);
     segue_prepack_plan_destroy(plan);
 }
 
@@ -246,6 +196,42 @@ static void test_each_limit_alone(void **state)
     assert_true(got.count >= 2);
 }
 
+/** Memory at the first progress that is reported. */
+struct beginning {
+    struct segue_test *test;
+    uint64_t done_bytes;
+    uint64_t pinned_bytes;
+};
+
+static void note_beginning(void *context, const struct segue_prepack_progress *progress)
+{
+    struct beginning *beginning = context;
+    if (beginning->done_bytes != 0)
+        return;
+    beginning->done_bytes = progress->done_bytes;
+    beginning->pinned_bytes = test_plan_memory(beginning->test).host_visible.current_bytes;
+}
+
+/** Nothing is pinned before the first increment is submitted but what that needs. */
+static void test_first_increment_comes_early(void **state)
+{
+    struct segue_test *test = *state;
+    struct beginning beginning = {.test = test};
+    const struct segue_prepack_params params = {
+        .limits = {.age_ns = SEGUE_PREPACK_OFF, .reader_count = 2},
+        .progress = note_beginning,
+        .progress_context = &beginning};
+    segue_prepack_plan *plan = test_plan_make(test, &params);
+    (void)test_plan_add(plan, "large", test_plan_generated(3, 3u << 20), NULL);
+    CHECK_OK(segue_prepack_plan_run(plan));
+    test_plan_wait(plan);
+    assert_int_equal(beginning.done_bytes, 512u << 10);
+    assert_int_equal(beginning.pinned_bytes, 512u << 10);
+    assert_true(test_plan_stats(plan).peak_staging_bytes > 512u << 10);
+    test_plan_check_words(plan, 0, 3, UINT32_MAX, (3u << 20) / 4);
+    segue_prepack_plan_destroy(plan);
+}
+
 /** A packing by ADD that may be cut into ranges of rows of one word. */
 static uint32_t add_rows(struct segue_test *test, segue_prepack_plan *plan, uint32_t words,
                          uint32_t multiple, struct segue_prepack_source sources[2])
@@ -300,7 +286,7 @@ static void test_ranges_of_rows(void **state)
         if (stagings[i] != 0)
             assert_true(stats.peak_source_bytes <=
                         stagings[i] + (whole_bytes > stagings[i] ? whole_bytes : 0));
-        assert_true(memory_of(test).device.peak_bytes <=
+        assert_true(test_plan_memory(test).device.peak_bytes <=
                     stats.peak_source_bytes + (stagings[i] == 0 ? 0 : 4096));
         segue_prepack_plan_destroy(plan);
     }
@@ -425,216 +411,6 @@ static void test_ranges_of_matrices(void **state)
     segue_executable_destroy(executable);
 }
 
-/** A file of constants at odd places, and a plan of all of them. */
-struct file_world {
-    struct segue_test *test;
-    char path[256];
-    int fd;
-    uint64_t file_bytes;
-};
-
-#define FILE_CONSTANTS 9u
-#define FILE_WORDS 70001u
-#define FILE_GAP_BYTES 1234u
-
-static void make_file(struct file_world *world)
-{
-    const uint64_t constant_bytes = 4 * (uint64_t)FILE_WORDS;
-    world->file_bytes = FILE_CONSTANTS * (constant_bytes + FILE_GAP_BYTES);
-    unsigned char *content = calloc(1, world->file_bytes);
-    for (uint32_t i = 0; i < FILE_CONSTANTS; i++)
-        (void)test_plan_generate(&test_plan_numbers[i], 0,
-                                 content + FILE_GAP_BYTES + i * (constant_bytes + FILE_GAP_BYTES),
-                                 constant_bytes);
-    // On a disk, if there is one: test folders are in memory. Its name is not needed any more.
-    (void)snprintf(world->path, sizeof(world->path), "/tmp/segue-load-XXXXXX");
-    world->fd = mkstemp(world->path);
-    assert_true(world->fd >= 0);
-    assert_int_equal(unlink(world->path), 0);
-    assert_int_equal(write(world->fd, content, world->file_bytes), world->file_bytes);
-    free(content);
-}
-
-static segue_prepack_plan *plan_of_file(struct file_world *world,
-                                        const struct segue_prepack_params *params)
-{
-    segue_prepack_plan *plan = test_plan_make(world->test, params);
-    for (uint32_t i = 0; i < FILE_CONSTANTS; i++) {
-        char name[32];
-        (void)snprintf(name, sizeof(name), "constant %u", i);
-        const struct segue_prepack_source source = {
-            .fd = world->fd,
-            .file = world->path,
-            .offset_bytes = FILE_GAP_BYTES + i * (4 * (uint64_t)FILE_WORDS + FILE_GAP_BYTES),
-            .size_bytes = 4 * (uint64_t)FILE_WORDS};
-        (void)test_plan_add(plan, name, source, NULL);
-    }
-    return plan;
-}
-
-static struct segue_prepack_stats load_file(struct file_world *world,
-                                            enum segue_prepack_reading reading,
-                                            uint64_t staging_bytes, uint32_t reader_count)
-{
-    const struct segue_prepack_params params = {.limits = {.staging_bytes = staging_bytes,
-                                                           .reader_count = reader_count,
-                                                           .reading = reading}};
-    segue_prepack_plan *plan = plan_of_file(world, &params);
-    CHECK_OK(segue_prepack_plan_run(plan));
-    test_plan_wait(plan);
-    for (uint32_t i = 0; i < FILE_CONSTANTS; i++)
-        test_plan_check_words(plan, i, i, UINT32_MAX, FILE_WORDS);
-    const struct segue_prepack_stats stats = test_plan_stats(plan);
-    assert_int_equal(stats.cached_file_bytes + stats.direct_file_bytes, stats.uploaded_bytes);
-    segue_prepack_plan_destroy(plan);
-    return stats;
-}
-
-static void test_short_and_interrupted_reads(void **state)
-{
-    struct file_world world = {.test = *state};
-    make_file(&world);
-    for (uint32_t readers = 1; readers <= 4; readers += 3) {
-        reset_kernel();
-        kernel.most_bytes = 5003;
-        kernel.interrupt_every = 3;
-        (void)load_file(&world, SEGUE_PREPACK_READ_CACHED, 0, readers);
-        assert_true(atomic_load(&kernel.reads) > FILE_CONSTANTS * (4 * FILE_WORDS / 5003));
-    }
-    reset_kernel();
-    (void)close(world.fd);
-}
-
-/** Past the page cache, by io_uring, one read at a time without it, and through the page cache
- *  where files cannot be opened so. */
-static void test_direct_reads(void **state)
-{
-    struct file_world world = {.test = *state};
-    make_file(&world);
-    reset_kernel();
-    char itself[40];
-    (void)snprintf(itself, sizeof(itself), "/proc/self/fd/%d", world.fd);
-    const int probe = __real_open(itself, O_RDONLY | O_DIRECT | O_CLOEXEC);
-    const bool is_possible = probe >= 0;
-    if (is_possible)
-        (void)close(probe);
-    static const uint64_t stagings[] = {0, 8192, 100000};
-    for (uint32_t i = 0; i < 3; i++) {
-        for (uint32_t readers = 1; readers <= 3; readers += 2) {
-            reset_kernel();
-            const struct segue_prepack_stats stats =
-                load_file(&world, SEGUE_PREPACK_READ_DIRECT, stagings[i], readers);
-            if (is_possible)
-                assert_true(stats.direct_file_bytes != 0);
-            // Without io_uring.
-            kernel.refuses_uring = true;
-            const struct segue_prepack_stats refused =
-                load_file(&world, SEGUE_PREPACK_READ_DIRECT, stagings[i], readers);
-            if (is_possible) {
-                assert_int_equal(refused.direct_file_bytes, stats.direct_file_bytes);
-                assert_true(refused.uring_refusal_count != 0);
-                assert_int_equal(refused.uring_refusal_count, atomic_load(&kernel.uring_refusals));
-            }
-            // Short reads past the page cache are made up for through it.
-            kernel.most_bytes = 6000;
-            const struct segue_prepack_stats fallback =
-                load_file(&world, SEGUE_PREPACK_READ_DIRECT, stagings[i], readers);
-            if (is_possible && i == 0) {
-                assert_true(fallback.direct_fallback_count != 0);
-                assert_true(fallback.cached_file_bytes != 0);
-            }
-            reset_kernel();
-            kernel.refuses_direct = true;
-            const struct segue_prepack_stats cached =
-                load_file(&world, SEGUE_PREPACK_READ_DIRECT, stagings[i], readers);
-            assert_int_equal(cached.direct_file_bytes, 0);
-            assert_int_equal(atomic_load(&kernel.direct_refusals), 1);
-            reset_kernel();
-        }
-    }
-    (void)close(world.fd);
-}
-
-/** By asking for the file's pages; UINT32_MAX where that does not work. */
-static uint32_t count_cached_pages(const struct file_world *world)
-{
-    const size_t page_count = world->file_bytes / 4096 + 1;
-    unsigned char *pages = calloc(1, page_count);
-    void *memory = mmap(NULL, world->file_bytes, PROT_READ, MAP_SHARED, world->fd, 0);
-    assert_true(memory != MAP_FAILED);
-    uint32_t count = mincore(memory, world->file_bytes, pages) == 0 ? 0 : UINT32_MAX;
-    for (size_t i = 0; i < page_count && count != UINT32_MAX; i++)
-        count += pages[i] & 1u;
-    (void)munmap(memory, world->file_bytes);
-    free(pages);
-    return count;
-}
-
-/** What is in the page cache is read from it, what is not is read past it; also where the kernel
- *  has no cachestat. */
-static void test_warm_and_cold(void **state)
-{
-    struct file_world world = {.test = *state};
-    make_file(&world);
-    assert_int_equal(fsync(world.fd), 0);
-    for (int i = 0; i < 2; i++) {
-        reset_kernel();
-        kernel.refuses_cachestat = i != 0;
-        static char page[1 << 16];
-        for (uint64_t at = 0; at < world.file_bytes; at += sizeof(page))
-            assert_true(__real_pread(world.fd, page, sizeof(page), (off_t)at) > 0);
-        struct segue_prepack_stats stats = load_file(&world, SEGUE_PREPACK_READ_AUTO, 0, 2);
-        assert_int_equal(stats.direct_file_bytes, 0);
-        (void)posix_fadvise(world.fd, 0, 0, POSIX_FADV_DONTNEED);
-        const uint32_t cached_pages = count_cached_pages(&world);
-        stats = load_file(&world, SEGUE_PREPACK_READ_AUTO, 0, 2);
-        // Some pages may be in use by the kernel.
-        if (cached_pages < world.file_bytes / 4096 / 8)
-            assert_true(stats.direct_file_bytes > stats.uploaded_bytes / 2);
-        else
-            printf("%u pages of the file stay in memory\n", cached_pages);
-    }
-    reset_kernel();
-    (void)close(world.fd);
-}
-
-/** A cache's entries past the page cache: checked all the same. */
-static void test_direct_entries(void **state)
-{
-    struct segue_test *test = *state;
-    const char *folder = segue_test_folder();
-    const uint64_t size_bytes = (UINT64_C(5) << 20) + 100;
-    for (int round = 0; round < 3; round++) {
-        if (round == 2) {
-            char name[64];
-            size_t file_bytes = 0;
-            assert_int_equal(segue_test_count_files(folder, ".pack", name), 1);
-            unsigned char *file = segue_test_read_file(folder, ".pack", &file_bytes);
-            file[4096 + (3u << 20) + 77] ^= 1;
-            segue_test_write_file(folder, name, file, file_bytes);
-            free(file);
-        }
-        segue_packed_cache *cache = NULL;
-        CHECK_OK(segue_test_open(folder, 0, &cache));
-        const struct segue_prepack_params params = {
-            .cache = cache,
-            .limits = {.reading =
-                           round == 0 ? SEGUE_PREPACK_READ_AUTO : SEGUE_PREPACK_READ_DIRECT}};
-        segue_prepack_plan *plan = test_plan_make(test, &params);
-        (void)test_plan_add(plan, "large", test_plan_generated(3, size_bytes), NULL);
-        (void)test_plan_add(plan, "small", test_plan_generated(4, 4000), NULL);
-        CHECK_OK(segue_prepack_plan_run(plan));
-        test_plan_wait(plan);
-        test_plan_check_words(plan, 0, 3, UINT32_MAX, (uint32_t)(size_bytes / 4));
-        test_plan_check_words(plan, 1, 4, UINT32_MAX, 1000);
-        const struct segue_prepack_stats stats = test_plan_stats(plan);
-        assert_int_equal(stats.hit_count, round == 0 ? 0 : round == 1 ? 2 : 1);
-        assert_int_equal(stats.corrupt_count, round == 2);
-        segue_prepack_plan_destroy(plan);
-        segue_packed_cache_close(cache);
-    }
-}
-
 /** What can fail in the middle. */
 static atomic_uint generated_pieces;
 
@@ -642,29 +418,6 @@ static bool generate_until(void *context, uint64_t offset_bytes, void *data, siz
 {
     return atomic_fetch_add(&generated_pieces, 1) < 20 &&
            test_plan_generate(context, offset_bytes, data, length_bytes);
-}
-
-/** Nothing is left of a plan that failed: not a file, not a byte, and its point is not reached. */
-static void check_nothing_is_left(struct segue_test *test, segue_prepack_plan *plan,
-                                  const char *folder)
-{
-    struct segue_semaphore_value point;
-    segue_prepack_plan_get_point(plan, &point);
-    uint64_t reached = 0;
-    CHECK_OK(segue_semaphore_query(point.semaphore, &reached));
-    assert_int_equal(reached, 0);
-    segue_buffer *buffer = NULL;
-    CHECK_STATUS(segue_prepack_plan_get_buffer(plan, 0, &buffer), SEGUE_INVALID_STATE);
-    segue_prepack_plan_destroy(plan);
-    const struct segue_memory_stats memory = memory_of(test);
-    assert_int_equal(memory.constant.current_bytes, 0);
-    assert_int_equal(memory.device.current_bytes, 0);
-    assert_int_equal(memory.host_visible.current_bytes, 0);
-    if (folder != NULL) {
-        assert_int_equal(segue_test_count_files(folder, ".pack", NULL), 0);
-        assert_int_equal(segue_test_count_files(folder, "", NULL),
-                         segue_test_count_files(folder, "lock", NULL));
-    }
 }
 
 static void test_failures_in_the_middle(void **state)
@@ -685,43 +438,9 @@ static void test_failures_in_the_middle(void **state)
         }
         atomic_store(&generated_pieces, 0);
         CHECK_ERROR(segue_prepack_plan_run(plan), SEGUE_INVALID_DATA, "its generator did not make");
-        check_nothing_is_left(test, plan, folder);
+        test_plan_check_nothing_is_left(test, plan, folder);
         segue_packed_cache_close(cache);
-        // A file that becomes shorter once it was checked.
-        struct file_world world = {.test = test};
-        for (int reading = SEGUE_PREPACK_READ_CACHED; reading <= SEGUE_PREPACK_READ_DIRECT;
-             reading++) {
-            const struct segue_prepack_params of_file = {
-                .limits = {.staging_bytes = 100000,
-                           .reader_count = readers,
-                           .reading = (enum segue_prepack_reading)reading}};
-            make_file(&world);
-            plan = plan_of_file(&world, &of_file);
-            assert_int_equal(ftruncate(world.fd, (off_t)(world.file_bytes / 2)), 0);
-            CHECK_ERROR(segue_prepack_plan_run(plan), SEGUE_IO_ERROR, "became shorter");
-            check_nothing_is_left(test, plan, NULL);
-            (void)close(world.fd);
-        }
     }
-}
-
-/** Given up with pieces on their way, after every number of steps. */
-static void test_given_up_under_way(void **state)
-{
-    struct file_world world = {.test = *state};
-    make_file(&world);
-    const struct segue_prepack_params params = {
-        .limits = {.staging_bytes = 65536, .next_bytes = 30000, .reader_count = 3}};
-    bool done = false;
-    for (uint32_t steps = 0; !done; steps += 5) {
-        segue_prepack_plan *plan = plan_of_file(&world, &params);
-        for (uint32_t i = 0; i < steps && !done; i++)
-            CHECK_OK(segue_prepack_plan_step(plan, &done));
-        segue_prepack_plan_destroy(plan);
-        assert_int_equal(memory_of(world.test).host_visible.current_bytes, 0);
-        assert_int_equal(memory_of(world.test).constant.current_bytes, 0);
-    }
-    (void)close(world.fd);
 }
 
 /** Staging memory that is kept: pinned once, used by plan after plan, and by one at a time. */
@@ -736,7 +455,7 @@ static void test_kept_staging(void **state)
                 "staging_bytes");
     CHECK_STATUS(segue_prepack_staging_create(NULL, NULL, &staging), SEGUE_INVALID_ARGUMENT);
     CHECK_OK(segue_prepack_staging_create(test->device, &limits, &staging));
-    struct segue_memory_stats before = memory_of(test);
+    struct segue_memory_stats before = test_plan_memory(test);
     assert_int_equal(before.host_visible.current_bytes, cap);
     const struct segue_prepack_params params = {.limits = limits};
     for (int i = 0; i < 3; i++) {
@@ -745,7 +464,7 @@ static void test_kept_staging(void **state)
         CHECK_OK(segue_prepack_plan_run(plan));
         test_plan_wait(plan);
         test_plan_check_words(plan, 0, 5, UINT32_MAX, (uint32_t)(3 * cap / 4));
-        assert_int_equal(memory_of(test).host_visible.allocation_count,
+        assert_int_equal(test_plan_memory(test).host_visible.allocation_count,
                          before.host_visible.allocation_count);
         segue_prepack_plan_destroy(plan);
     }
@@ -757,19 +476,19 @@ static void test_kept_staging(void **state)
         CHECK_OK(segue_prepack_plan_run(plans[i]));
         test_plan_wait(plans[i]);
     }
-    const uint64_t both = memory_of(test).host_visible.current_bytes;
+    const uint64_t both = test_plan_memory(test).host_visible.current_bytes;
     assert_true(both > cap && both <= 2 * cap);
     segue_prepack_staging_destroy(staging);
     segue_prepack_plan_destroy(plans[0]);
-    assert_int_equal(memory_of(test).host_visible.current_bytes, both);
+    assert_int_equal(test_plan_memory(test).host_visible.current_bytes, both);
     // Slots of another size: idle ones that do not fit do not stay beside them.
     const struct segue_prepack_params other = {
         .limits = {.staging_bytes = cap, .slot_bytes = cap / 8}};
     plans[0] = test_plan_make(test, &other);
-    assert_true(memory_of(test).host_visible.current_bytes < both);
+    assert_true(test_plan_memory(test).host_visible.current_bytes < both);
     segue_prepack_plan_destroy(plans[1]);
     segue_prepack_plan_destroy(plans[0]);
-    assert_int_equal(memory_of(test).host_visible.current_bytes, 0);
+    assert_int_equal(test_plan_memory(test).host_visible.current_bytes, 0);
 }
 
 /** Rows that do not make up what they are said to. */
@@ -825,16 +544,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         segue_test_case(test_cap),
         segue_test_case(test_small_tensors_share_increments),
+        segue_test_case(test_tensors_are_read_at_the_same_time),
         segue_test_case(test_each_limit_alone),
+        segue_test_case(test_first_increment_comes_early),
         segue_test_case(test_ranges_of_rows),
         segue_test_case(test_memory_for_sources),
         segue_test_case(test_ranges_of_matrices),
-        segue_test_case(test_short_and_interrupted_reads),
-        segue_test_case(test_direct_reads),
-        segue_test_case(test_warm_and_cold),
-        segue_test_case(test_direct_entries),
         segue_test_case(test_failures_in_the_middle),
-        segue_test_case(test_given_up_under_way),
         segue_test_case(test_kept_staging),
         segue_test_case(test_refused_rows),
     };

@@ -484,6 +484,44 @@ static void failing_writes_fall(void **state)
     expect_scaled(c, 3, 3 + 3);
 }
 
+/** Each call for another table fails, once or from then on: the submission is refused, and the next
+ *  one does it, or it is done in another way. */
+static void every_write_may_fail(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data[] = {segue_test_words(test, WORDS, 0), segue_test_words(test, WORDS, 1)};
+    uint32_t times[2] = {0, 0};
+    uint32_t refused = 0;
+    uint32_t faults = 0;
+    segue_command_buffer *commands = record_two(test, 0);
+    run(test, commands, data[0], data[0]);
+    times[0] += 6;
+    for (uint32_t round = 0; round < 40; round++) {
+        const uint32_t target = (round + 1) % 2;
+        const struct segue_buffer_ref table[] = {segue_test_whole(data[target]),
+                                                 segue_test_whole(data[target])};
+        test->soft->set_fault(&(struct segue_soft_fault){.nth = 1 + round / 2 % 10,
+                                                         .forever = round >= 20,
+                                                         .driver_result = CUDA_ERROR_INVALID_VALUE,
+                                                         .name_pattern = "cuGraph*"});
+        const segue_status status = submit_on(test->queue, commands, table, 2);
+        struct segue_soft_report report;
+        test->soft->get_report(&report);
+        faults += report.fault_count != 0;
+        test->soft->set_fault(NULL);
+        test->soft->reset_report();
+        refused += status != SEGUE_OK;
+        if (status != SEGUE_OK)
+            CHECK_OK(submit_on(test->queue, commands, table, 2));
+        CHECK_OK(segue_queue_wait_idle(test->queue));
+        times[target] += 6;
+        expect_scaled(data[target], target, times[target]);
+        expect_scaled(data[1 - target], 1 - target, times[1 - target]);
+    }
+    assert_true(faults >= 28);
+    assert_true(refused >= 5 && refused < faults);
+}
+
 /** A value that differs writes the nodes that use it, no others. */
 static void constants_are_written(void **state)
 {
@@ -555,6 +593,7 @@ int main(void)
         segue_test_case(distinct_slots_may_not_overlap),
         segue_test_case(aliases_are_lowered),
         segue_test_case(failing_writes_fall),
+        segue_test_case(every_write_may_fail),
         segue_test_case(constants_are_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

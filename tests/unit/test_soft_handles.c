@@ -262,7 +262,7 @@ static void test_pushed_contexts_are_counted(void **state)
     assert_int_equal(soft_report().pushed_contexts, before + 1);
     assert_ok(cu.cuCtxSetCurrent(NULL));
     assert_int_equal(soft_report().pushed_contexts, before);
-    // What a thread leaves stays counted. (Last: there is no way to put that right.)
+    // What a thread leaves stays counted: there is no way to put that right.
     pthread_t thread;
     void *done = NULL;
     assert_int_equal(pthread_create(&thread, NULL, push_and_leave, soft_context), 0);
@@ -335,11 +335,11 @@ int main(void)
         TEST(test_graph_nodes_die_with_it),
         TEST(test_contexts),
         TEST(test_primary_context_counts),
+        TEST(test_pushed_contexts_are_counted),
         TEST(test_leaks_are_told_at_the_end),
         // Last: they leak on purpose.
         cmocka_unit_test_setup(test_context_of_an_object, soft_driver_begin),
         cmocka_unit_test_setup(test_context_waits_for_its_work, soft_driver_begin),
-        cmocka_unit_test_setup(test_pushed_contexts_are_counted, soft_driver_begin),
     };
     return soft_driver_load() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -12,14 +12,15 @@
  * until it is reset. Messages name the command's index and its debug-group path.
  *
  * Thread-safety. A command buffer is recorded, ended, reset and destroyed by one thread at a time.
- * An ended command buffer may be submitted from several threads at once, each with its own bindings,
- * and looked at (segue/inspect.h, but for segue_command_buffer_get_graph and what it returns) while
- * it is; the caller sees to it that no submission of it comes at the same time as its reset or
- * destruction. What is in flight needs nobody's care: it keeps its recording, its bindings and its
- * graph, which is never written while it runs. Different command buffers may be recorded, ended and
- * submitted on different threads at once, without a lock of the caller's: recording takes none,
- * ending takes those of the cache for a moment (segue/cache.h), and submitting takes one of the
- * device. Under that one, bindings that differ from the last are also written into a graph.
+ * An ended command buffer may be submitted from several threads at once, each with its own
+ * bindings, and looked at (segue/inspect.h, but for segue_command_buffer_get_graph and what it
+ * returns) while it is; the caller sees to it that no submission of it comes at the same time as
+ * its reset or destruction. What is in flight needs nobody's care: it keeps its recording, its
+ * bindings and its graph, which is never written while it runs. Different command buffers may be
+ * recorded, ended and submitted on different threads at once, without a lock of the caller's:
+ * recording takes none, ending takes those of the cache for a moment (segue/cache.h), and
+ * submitting takes one of the device. Under that one, bindings that differ from the last are also
+ * written into a graph.
  */
 #ifndef SEGUE_COMMAND_BUFFER_H
 #define SEGUE_COMMAND_BUFFER_H
@@ -109,7 +110,9 @@ segue_command_buffer_begin(segue_command_buffer *command_buffer);
 /**
  * Ends recording: returns the first recording failure if there was one; checks that debug groups
  * are balanced; with full validation reports hazards; lowers, instantiates and uploads the graph
- * (in graph mode, without slots; with slots that happens at the first submission of each table).
+ * (in graph mode, without slots; with slots that happens at the first submission, and at a later
+ * one with other bindings only where every graph of this command buffer is in flight: else the
+ * nodes of commands that use what differs are written).
  */
 SEGUE_API SEGUE_MUST_CHECK segue_status
 segue_command_buffer_end(segue_command_buffer *command_buffer);

@@ -73,13 +73,14 @@ struct segue_submission {
 
 /**
  * Submits: waits for all `waits`, runs the command buffers one after the other, then raises
- * `signals`. Returns without waiting. A submission whose waits nobody has submitted a signal for
- * yet is kept, with all later ones of its queue, and is issued by whoever submits that signal; if
- * it fails then, its signals fail with its status. Everything submitted is kept alive until done.
- * An empty submission is legal.
+ * `signals`. Returns without waiting (but see segue_cache_budget.max_table_graphs). A submission
+ * whose waits nobody has submitted a signal for yet is kept, with all later ones of its queue, and
+ * is issued by whoever submits that signal; if it fails then, its signals fail with its status.
+ * Everything submitted is kept alive until done. An empty submission is legal.
  * @return SEGUE_INVALID_STATE for a command buffer that is not ended, failed, or a one-shot that
  * was submitted before; SEGUE_OUT_OF_RANGE, SEGUE_INVALID_ACCESS for bad tables;
- *         SEGUE_INVALID_ARGUMENT for a used constant slot without a value of its size, for a signal
+ *         SEGUE_INVALID_ARGUMENT for a used constant slot without a value of its size, for distinct
+ * slots that overlap (SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT), for a signal
  * value that is not above all earlier ones, and for a wait that only the submission's own signals
  * would end.
  */
