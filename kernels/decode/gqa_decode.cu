@@ -4,16 +4,16 @@
 // h, where n = heads / kv_heads.
 //
 // The floor is reading the rows once, so up to eight query heads of one kv head (a group) are done
-// together, and the context is split over thread blocks: item = group * splits + split. A warp takes
-// sixteen rows at a time, straight from memory into registers, all loads of the next ones issued
-// before the arithmetic of these. Both products are m16n8k16: the heads are the rows of the A
-// operand, of which there are twice as many as needed, so weights go in as the sum of two bf16 and
-// lose nothing. Contraction indices are numbered such that the 16 bytes a lane loads are its
+// together, and the context is split over thread blocks: item = group * splits + split. A warp
+// takes sixteen rows at a time, straight from memory into registers, all loads of the next ones
+// issued before the arithmetic of these. Both products are m16n8k16: the heads are the rows of the
+// A operand, of which there are twice as many as needed, so weights go in as the sum of two bf16
+// and lose nothing. Contraction indices are numbered such that the 16 bytes a lane loads are its
 // fragments: no shuffle and no shared memory but for the maximum over a row of scores.
 //
 // Each warp keeps a running maximum and sum; warps merge in shared memory, blocks through
-// `partials`, where the last block of a group to arrive adds up in the order of the splits: the same
-// bits every time. `arrived` counts, and is zero again afterwards.
+// `partials`, where the last block of a group to arrive adds up in the order of the splits: the
+// same bits every time. `arrived` counts, and is zero again afterwards.
 
 #define GQA_HEADS 8u
 #define GQA_WARPS 8u
@@ -230,7 +230,8 @@ template <u32 HEAD, bool FP8> struct walk {
 };
 
 // Where a result waits for another: [GQA_HEADS][HEAD], then maximum and sum of each head.
-template <u32 HEAD> __device__ inline void keep_result(const result<HEAD> &from, float *to, u32 lane)
+template <u32 HEAD>
+__device__ inline void keep_result(const result<HEAD> &from, float *to, u32 lane)
 {
     const u32 head = lane / 4;
 #pragma unroll
@@ -252,7 +253,8 @@ __device__ inline float worth(float maximum, float largest)
     return maximum == MINUS_INFINITY ? 0.0f : exp2f(maximum - largest);
 }
 
-template <u32 HEAD> __device__ inline void merge_result(result<HEAD> &to, const float *from, u32 lane)
+template <u32 HEAD>
+__device__ inline void merge_result(result<HEAD> &to, const float *from, u32 lane)
 {
     const u32 head = lane / 4;
     const float maximum = from[GQA_HEADS * HEAD + head];
@@ -351,8 +353,8 @@ __device__ inline void attend(const bf16 *q, const u8 *k_cache, const u8 *v_cach
 #pragma unroll
         for (u32 c = 0; c < HEAD / 32; c++) {
             if (lane / 4 < head_count)
-                query[c] = *(const uint4 *)(q + (first_head + lane / 4) * HEAD + c * 32 +
-                                            lane % 4 * 8);
+                query[c] =
+                    *(const uint4 *)(q + (first_head + lane / 4) * HEAD + c * 32 + lane % 4 * 8);
         }
         walk<HEAD, FP8> walk;
         walk.k_cache = k_cache + kv_head * head_bytes;
@@ -392,27 +394,26 @@ __device__ inline void attend(const bf16 *q, const u8 *k_cache, const u8 *v_cach
     }
 }
 
-#define GQA_ENTRY(name, HEAD, RESIDENT)                                                           \
-    extern "C" __global__ void __launch_bounds__(256, RESIDENT)                                   \
-        segue_gqa_decode_##name(const bf16 *q, const u8 *k_cache, const u8 *v_cache,              \
-                                const u32 *position, bf16 *out, u32 *arrived, float *partials,    \
-                                u32 heads, u32 kv_heads, u32 capacity, float scale, u32 splits)   \
-    {                                                                                             \
-        __shared__ float room[GQA_WARPS / 2 * GQA_HEADS * (HEAD + 2)];                              \
-        const attention_shape shape = {heads, kv_heads, capacity, scale, splits};                 \
-        attend<HEAD, false>(q, k_cache, v_cache, nullptr, position, out, arrived, partials,       \
-                            shape, room);                                                         \
-    }                                                                                             \
-    extern "C" __global__ void __launch_bounds__(256, RESIDENT)                                   \
-        segue_gqa_decode_fp8_##name(const bf16 *q, const u8 *k_cache, const u8 *v_cache,          \
-                                    const float *scales, const u32 *position, bf16 *out,          \
-                                    u32 *arrived, float *partials, u32 heads, u32 kv_heads,       \
-                                    u32 capacity, float scale, u32 splits)                        \
-    {                                                                                             \
-        __shared__ float room[GQA_WARPS / 2 * GQA_HEADS * (HEAD + 2)];                              \
-        const attention_shape shape = {heads, kv_heads, capacity, scale, splits};                 \
-        attend<HEAD, true>(q, k_cache, v_cache, scales, position, out, arrived, partials, shape,  \
-                           room);                                                                 \
+#define GQA_ENTRY(name, HEAD, RESIDENT)                                                            \
+    extern "C" __global__ void __launch_bounds__(256, RESIDENT)                                    \
+        segue_gqa_decode_##name(const bf16 *q, const u8 *k_cache, const u8 *v_cache,               \
+                                const u32 *position, bf16 *out, u32 *arrived, float *partials,     \
+                                u32 heads, u32 kv_heads, u32 capacity, float scale, u32 splits)    \
+    {                                                                                              \
+        __shared__ float room[GQA_WARPS / 2 * GQA_HEADS * (HEAD + 2)];                             \
+        const attention_shape shape = {heads, kv_heads, capacity, scale, splits};                  \
+        attend<HEAD, false>(q, k_cache, v_cache, nullptr, position, out, arrived, partials, shape, \
+                            room);                                                                 \
+    }                                                                                              \
+    extern "C" __global__ void __launch_bounds__(256, RESIDENT) segue_gqa_decode_fp8_##name(       \
+        const bf16 *q, const u8 *k_cache, const u8 *v_cache, const float *scales,                  \
+        const u32 *position, bf16 *out, u32 *arrived, float *partials, u32 heads, u32 kv_heads,    \
+        u32 capacity, float scale, u32 splits)                                                     \
+    {                                                                                              \
+        __shared__ float room[GQA_WARPS / 2 * GQA_HEADS * (HEAD + 2)];                             \
+        const attention_shape shape = {heads, kv_heads, capacity, scale, splits};                  \
+        attend<HEAD, true>(q, k_cache, v_cache, scales, position, out, arrived, partials, shape,   \
+                           room);                                                                  \
     }
 
 // The large ones take most of the time that compiling takes.

@@ -23,10 +23,9 @@ __device__ inline void store_element(u8 *cache, u64 at, float value, float scale
 }
 
 template <typename element>
-__device__ inline void rope_and_store(bf16 *q, const bf16 *k, const bf16 *v,
-                                      const float *frequencies, const float *scales,
-                                      const u32 *position, element *k_cache, element *v_cache,
-                                      const rope_shape &shape)
+__device__ inline void
+rope_and_store(bf16 *q, const bf16 *k, const bf16 *v, const float *frequencies, const float *scales,
+               const u32 *position, element *k_cache, element *v_cache, const rope_shape &shape)
 {
     const u32 half_size = shape.head_size / 2;
     const u32 pair_count = (shape.heads + shape.kv_heads) * half_size;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A token drawn from the `top_k` largest logits, with probabilities as exp(logit / temperature). The
-// same numbers, seed and position give the same token.
+// A token drawn from the `top_k` largest logits, with probabilities as exp(logit / temperature).
+// The same numbers, seed and position give the same token.
 //
-// Every 2048 logits are an item: a block finds its largest by halving, bit by bit, the range of keys
-// that the last of them lies in, counting over the block each time; it stops as soon as the count is
-// right. The last block to arrive does the same with all items' candidates, puts what is left in
-// order, and draws: one uniform number of Philox4x32-10 (J. Salmon et al., "Parallel random numbers:
-// as easy as 1, 2, 3", 2011) with the seed as key and the position as counter. Keys are distinct, so
-// which candidates there are, and their order at the end, depends on nothing but the logits.
+// Every 2048 logits are an item: a block finds its largest by halving, bit by bit, the range of
+// keys that the last of them lies in, counting over the block each time; it stops as soon as the
+// count is right. The last block to arrive does the same with all items' candidates, puts what is
+// left in order, and draws: one uniform number of Philox4x32-10 (J. Salmon et al., "Parallel random
+// numbers: as easy as 1, 2, 3", 2011) with the seed as key and the position as counter. Keys are
+// distinct, so which candidates there are, and their order at the end, depends on nothing but the
+// logits.
 
 #define MAX_TOP_K 64u
 // Candidates that the last block takes at a time, beside those it has.
@@ -38,8 +39,7 @@ __device__ inline u32 philox(const u32 *seed, u32 position)
 }
 
 // A bound that `wanted` of the block's keys reach, or all if there are fewer. `counts` is [2][8].
-template <u32 PER_THREAD>
-__device__ inline u64 find_bound(const u64 *keys, u32 wanted, u32 *counts)
+template <u32 PER_THREAD> __device__ inline u64 find_bound(const u64 *keys, u32 wanted, u32 *counts)
 {
     u64 bound = 0;
     for (u32 bit = 64; bit-- > 0;) {
@@ -169,9 +169,8 @@ extern "C" __global__ void __launch_bounds__(256)
         sort_and_weigh(best, best_count, sampling->temperature, sorted, weights);
         if (threadIdx.x == 0) {
             *arrived = 0;
-            const u32 drawn = best_count < 2 ? 0
-                                             : draw(weights, best_count,
-                                                    philox(sampling->seed, *position));
+            const u32 drawn =
+                best_count < 2 ? 0 : draw(weights, best_count, philox(sampling->seed, *position));
             *out = best_count == 0 ? 0 : index_of(sorted[drawn]);
         }
     }
