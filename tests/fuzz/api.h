@@ -49,6 +49,8 @@ struct api_command_buffer {
     uint32_t slot_count;
     uint32_t command_count;
     bool has_events;
+    /** Does not keep alive what it names. */
+    bool unretained;
     /** Open groups. */
     uint32_t group_depth;
 };
@@ -80,6 +82,8 @@ struct api_world {
     /** There is or was an unretained command buffer, or a kernel that was given an address: what
      * they may name is kept to the end. */
     bool keeps;
+    /** Something was given up before, so that only recordings may hold it. */
+    bool gave_up;
     /** A kernel was given other memory than was declared. */
     bool wild;
     /** An opaque kernel ran without barriers around it: validation does not see its memory. */

@@ -26,6 +26,7 @@ static void destroy_event(void *object)
 static void give_up(struct api_world *world, void *object, void (*destroy)(void *object))
 {
     if (!world->keeps || object == NULL) {
+        world->gave_up = world->gave_up || object != NULL;
         destroy(object);
         return;
     }
@@ -170,7 +171,11 @@ static void create_command_buffer(struct api_world *world, struct api_command_bu
                (int)params.mode, params.flags, known_flags, params.slot_count);
     world->keeps = world->keeps || (params.flags & SEGUE_COMMAND_BUFFER_UNRETAINED) != 0;
     segue_command_buffer_destroy(commands->handle);
-    *commands = (struct api_command_buffer){.handle = created, .slot_count = params.slot_count};
+    *commands = (struct api_command_buffer){
+        .handle = created,
+        .slot_count = params.slot_count,
+        .unretained = (params.flags & SEGUE_COMMAND_BUFFER_UNRETAINED) != 0,
+    };
 }
 
 static void destroy(struct api_world *world)

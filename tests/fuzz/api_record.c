@@ -328,6 +328,9 @@ static segue_status record_execute(struct api_world *world, struct api_command_b
     // Nothing to do, most likely.
     if (secondary->state != API_ENDED && choice < 240)
         return SEGUE_OK;
+    // The secondary may be the last that holds what was given up, and may let go of it.
+    if (commands->unretained && world->gave_up)
+        return SEGUE_OK;
     uint32_t count = choice >= 240 ? choice % (API_MAX_BINDINGS + 1) : secondary->slot_count;
     count = count < API_MAX_BINDINGS ? count : API_MAX_BINDINGS;
     for (uint32_t i = 0; i < count; ++i)

@@ -58,8 +58,11 @@ void api_reset(struct api_world *world, struct api_command_buffer *commands)
                segue_last_error()->message);
     if (status != SEGUE_OK)
         return;
-    *commands =
-        (struct api_command_buffer){.handle = commands->handle, .slot_count = commands->slot_count};
+    *commands = (struct api_command_buffer){
+        .handle = commands->handle,
+        .slot_count = commands->slot_count,
+        .unretained = commands->unretained,
+    };
 }
 
 /** Mostly closes open groups before the end. */
