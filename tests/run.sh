@@ -188,7 +188,10 @@ if [ "$builds" = release ]; then
     "$SEGUE_TEST_PROGRAMS programs, $fewer_faults faults a scenario, without the longest tests" \
     --exclude-regex '^(install_deb|random_many_mutants|unit_int4_compile|prepack_packed_.*)$'
 else
+  # Every specialisation of the kernels for every architecture, here and nowhere else.
+  export SEGUE_TEST_ARCHITECTURES=all
   run_tests release ''
+  unset SEGUE_TEST_ARCHITECTURES
 fi
 
 if [ "$builds" != release ]; then
