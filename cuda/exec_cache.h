@@ -101,8 +101,8 @@ void segue_exec_cache_finish(struct segue_cuda *cuda, bool has_context);
 /**
  * Finds an idle exec that was made of a recording like that of `lowering`, and
  * patches it. The context need not be current. `*out_exec` NULL: none was
- * found, or none could be patched; then
- * `*out_busy` says whether one in use would do.
+ * found, or none could be patched; then `out_reuse->is_busy` says whether one in
+ * use may do.
  */
 SEGUE_MUST_CHECK segue_status segue_exec_cache_recognise(struct segue_lowering *lowering,
                                                          struct segue_variant variant,

@@ -47,7 +47,9 @@ static uint32_t find_overlap(const struct segue_recording *recording,
         if (i == slot || !is_used(recording, i))
             continue;
         const struct interval other = interval_of(recording, table, i);
-        if ((own.is_written || other.is_written) && own.begin < other.end && other.begin < own.end)
+        const uint64_t begin = own.begin > other.begin ? own.begin : other.begin;
+        const uint64_t end = own.end < other.end ? own.end : other.end;
+        if ((own.is_written || other.is_written) && begin < end)
             return i;
     }
     return table->slot_count;

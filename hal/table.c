@@ -210,7 +210,8 @@ segue_status segue_table_check_aliases(const struct segue_recording *recording,
                                        const struct segue_binding_table *valid,
                                        struct segue_slot_pattern *out_aliases)
 {
-    if ((recording->flags & SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT) == 0)
+    // There may be constant slots only.
+    if ((recording->flags & SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT) == 0 || table->slot_count == 0)
         return SEGUE_OK;
     struct segue_slot_pattern aliases = {0};
     segue_status status = segue_slot_pattern_find(recording, table, valid, &aliases);

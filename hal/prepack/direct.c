@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /** The same on all architectures (Linux 6.5); headers may be older. */
@@ -79,7 +81,15 @@ int segue_prepack_direct_file(struct segue_prepack_direct *direct, int fd)
     return file->fd;
 }
 
-/** The same for kernels without cachestat. Files that the user may not write count as cached. */
+/** Whether the pages of a file are those of another one, below it: then cachestat finds none. */
+static bool is_stacked(int fd)
+{
+    struct statfs info;
+    return fstatfs(fd, &info) == 0 && info.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+/** The same as segue_prepack_is_cold without cachestat. Files that the user may not write count as
+ *  cached. */
 static bool is_cold_by_mapping(int fd, uint64_t offset_bytes, uint64_t length_bytes,
                                uint64_t page_bytes)
 {
@@ -107,7 +117,7 @@ bool segue_prepack_is_cold(int fd, uint64_t offset_bytes, uint64_t length_bytes)
     const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
     struct cache_range range = {.offset_bytes = offset_bytes, .length_bytes = length_bytes};
     struct cache_state state = {0};
-    if (syscall(SYS_cachestat, fd, &range, &state, 0) != 0)
+    if (is_stacked(fd) || syscall(SYS_cachestat, fd, &range, &state, 0) != 0)
         return is_cold_by_mapping(fd, offset_bytes, length_bytes, page_bytes);
     const uint64_t page_count =
         (offset_bytes % page_bytes + length_bytes + page_bytes - 1) / page_bytes;

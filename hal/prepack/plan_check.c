@@ -78,14 +78,22 @@ static segue_status check_file(const segue_prepack_plan *plan,
     return SEGUE_OK;
 }
 
+/** Adds the size of the source to *all_bytes, so that sums of sizes never overflow. */
 static segue_status check_source(const segue_prepack_plan *plan,
-                                 const struct segue_prepack_constant *constant, uint32_t at)
+                                 const struct segue_prepack_constant *constant, uint32_t at,
+                                 uint64_t *all_bytes)
 {
     const struct segue_prepack_source *source = &constant->sources[at];
     if (source->size_bytes == 0)
         return segue_prepack_fail_on(plan->device, SEGUE_INVALID_ARGUMENT,
                                      "constant %s, source %u: it has no bytes", name_of(constant),
                                      at);
+    if (source->size_bytes > INT64_MAX - *all_bytes)
+        return segue_prepack_fail_on(plan->device, SEGUE_OUT_OF_RANGE,
+                                     "constant %s, source %u: with its %" PRIu64
+                                     " bytes there are more than %" PRId64 " in all",
+                                     name_of(constant), at, source->size_bytes, INT64_MAX);
+    *all_bytes += source->size_bytes;
     segue_status status = SEGUE_OK;
     switch (source->kind) {
     case SEGUE_PREPACK_FILE:
@@ -207,8 +215,9 @@ segue_status segue_prepack_check(const segue_prepack_plan *plan,
                                      "constant %s: %u sources; it must have 1 to %u",
                                      name_of(constant), constant->source_count, most_sources);
     segue_status status = SEGUE_OK;
+    uint64_t all_bytes = 0;
     for (uint32_t i = 0; status == SEGUE_OK && i < constant->source_count; i++)
-        status = check_source(plan, constant, i);
+        status = check_source(plan, constant, i, &all_bytes);
     if (status == SEGUE_OK && constant->packing != NULL)
         status = check_packing(plan, constant);
     if (status != SEGUE_OK)

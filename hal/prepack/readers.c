@@ -120,9 +120,13 @@ static bool read_direct(struct reader *reader, const struct unit *units, uint32_
         refused = segue_prepack_uring_create(DEPTH, &reader->ring) != 0;
         reader->was_refused = refused;
     }
-    if (reader->ring != NULL) {
-        segue_prepack_uring_run(reader->ring, reads, count);
+    if (reader->ring != NULL && segue_prepack_uring_run(reader->ring, reads, count))
         return refused;
+    if (reader->ring != NULL) {
+        segue_prepack_uring_destroy(reader->ring);
+        reader->ring = NULL;
+        reader->was_refused = true;
+        refused = true;
     }
     for (uint32_t i = 0; i < count; i++)
         reads[i].result = (int32_t)segue_pack_read_once(reads[i].fd, reads[i].offset_bytes,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/io_uring.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -126,7 +125,7 @@ static uint32_t take(struct segue_prepack_uring *ring, struct segue_prepack_urin
     return count;
 }
 
-void segue_prepack_uring_run(struct segue_prepack_uring *ring,
+bool segue_prepack_uring_run(struct segue_prepack_uring *ring,
                              struct segue_prepack_uring_read *reads, uint32_t count)
 {
     put(ring, reads, count);
@@ -155,4 +154,5 @@ void segue_prepack_uring_run(struct segue_prepack_uring *ring,
         for (uint32_t i = given; i < count; i++)
             reads[i].result = -EIO;
     }
+    return given == count;
 }

@@ -7,6 +7,7 @@
 #ifndef SEGUE_PREPACK_URING_H
 #define SEGUE_PREPACK_URING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct segue_prepack_uring;
@@ -27,8 +28,9 @@ int segue_prepack_uring_create(uint32_t depth, struct segue_prepack_uring **out_
 /** NULL is fine. */
 void segue_prepack_uring_destroy(struct segue_prepack_uring *ring);
 
-/** Does up to `depth` reads and waits for all of them; each has its result then. */
-void segue_prepack_uring_run(struct segue_prepack_uring *ring,
+/** Does up to `depth` reads and waits for all of them; each has its result then. False where the
+ *  kernel has not taken all: a ring that it makes is not yet one that may be used. */
+bool segue_prepack_uring_run(struct segue_prepack_uring *ring,
                              struct segue_prepack_uring_read *reads, uint32_t count);
 
 #endif // SEGUE_PREPACK_URING_H

@@ -67,6 +67,7 @@ extern "C" __global__ void __launch_bounds__(256)
     __threadfence();
     if (atomicAdd((u32 *)(state + 1), 1u) != gridDim.x - 1)
         return;
+    __threadfence();
     *out = index_of(atomicExch(state, (u64)0));
     state[1] = 0;
 }

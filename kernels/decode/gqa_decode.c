@@ -50,7 +50,7 @@ static uint32_t groups_of(const struct segue_gqa_decode_constants *constants)
 uint32_t segue_gqa_decode_splits(const struct segue_gqa_decode_constants *constants,
                                  uint32_t head_size, uint32_t multiprocessor_count)
 {
-    if (constants->kv_heads == 0 || constants->heads == 0)
+    if (constants->kv_heads == 0 || constants->heads < constants->kv_heads)
         return 1;
     // As many blocks as are resident at a time; no more than the longest context has work for.
     const uint32_t resident = multiprocessor_count * (head_size <= 64 ? 2 : 1);

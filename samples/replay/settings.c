@@ -43,7 +43,9 @@ bool segue_replay_parse_value(const char *text, uint32_t size_bytes,
                               struct segue_constant_value *out_value)
 {
     struct segue_constant_value value = {.size_bytes = size_bytes};
-    const bool is_hexadecimal = strncmp(text, "0x", 2) == 0 || strncmp(text, "0X", 2) == 0;
+    const char *digits = text + (text[0] == '-');
+    // An E is a digit then.
+    const bool is_hexadecimal = strncmp(digits, "0x", 2) == 0 || strncmp(digits, "0X", 2) == 0;
     const bool is_real = !is_hexadecimal && strpbrk(text, ".eE") != NULL;
     if (!(is_real ? parse_real(text, &value) : parse_integer(text, &value)))
         return false;

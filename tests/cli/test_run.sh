@@ -63,6 +63,9 @@ replay 2 run "${soft[@]}" --set width=1 "$everything"
 err_has 'no constant slot of that name'
 replay 2 run "${soft[@]}" --set pattern=4294967296 "$everything"
 err_has 'not a number that fits 4 bytes'
+replay 0 run "${soft[@]}" --set unused=-0x1e "$everything"
+replay 2 run "${soft[@]}" --set pattern=-0x1e0000000 "$everything"
+err_has 'not a number that fits 4 bytes'
 replay 2 run "${soft[@]}" --set pattern=x "$everything"
 replay 2 run "${soft[@]}" --set pattern "$everything"
 err_has 'not of the form NAME=VALUE'

@@ -89,10 +89,9 @@ void reset_copies()
     memset(groups, 0, sizeof(groups));
 }
 
-void check_copies_done()
+uint32_t count_pending_copies()
 {
-    if (pending_count > 0)
-        fail("%u copies into shared memory are on their way when the block ends", pending_count);
+    return pending_count;
 }
 
 void copy_async(uint32_t target, const void *source, uint32_t bytes, uint32_t source_bytes)

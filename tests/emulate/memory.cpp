@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <sys/mman.h>
+#include <unistd.h>
 
 // The linker's names for the ends of the section that static shared memory is in; the library has
 // an object there of its own, so that the section exists.
@@ -19,7 +20,7 @@ uint8_t *dynamic_shared;
 namespace
 {
 
-constexpr size_t page = 4096;
+const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 constexpr uint8_t canary = 0xC5;
 /** Static shared memory begins here in the 32-bit addresses, dynamic one at the other. */
 constexpr uint32_t static_window = 0x10000000;

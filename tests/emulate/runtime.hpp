@@ -55,7 +55,7 @@ extern "C" void emulate_switch(void **save, void *resume);
 /** A stack that runs `entry` when it is first switched to. */
 void *make_fiber(uint8_t *stack, size_t size_bytes, void (*entry)());
 
-/** Ends the launch with a message; the running thread is abandoned. */
+/** Ends the launch with a message; the running thread is abandoned. Only for what threads call. */
 [[noreturn]] void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** Lets others run. */
@@ -105,8 +105,8 @@ void poison(void *memory, size_t size_bytes);
 /* ---- Asynchronous copies (copies.cpp) -------------------------------------------------------- */
 
 void reset_copies();
-/** Fails where the block ends with copies on their way. */
-void check_copies_done();
+/** Copies that nobody has waited for yet. */
+uint32_t count_pending_copies();
 void copy_async(uint32_t target, const void *source, uint32_t bytes, uint32_t source_bytes);
 void commit_copies();
 /** Waits for all but the newest `pending` groups. */

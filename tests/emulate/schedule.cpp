@@ -16,6 +16,8 @@ namespace
 {
 
 constexpr size_t stack_bytes = 64 << 10;
+/** Below each stack there is a page that nobody may touch. */
+const size_t guard_bytes = (size_t)sysconf(_SC_PAGESIZE);
 /** Turns of a block's threads after which they are taken to wait for what never comes. */
 constexpr uint64_t max_turns = 1u << 20;
 
@@ -61,6 +63,11 @@ bool bindings_open, someone_waited;
 bool in_thread;
 char message[1024];
 bool failed;
+
+uint8_t *guard_of(uint32_t index)
+{
+    return stacks + index * (guard_bytes + stack_bytes);
+}
 
 void make_ready(uint32_t index)
 {
@@ -148,16 +155,19 @@ void run_block(uint32_t block)
     for (uint32_t i = 0; i < thread_count; i++) {
         threads[i] = thread{};
         threads[i].waited = !running_launch->grid_dependency;
-        threads[i].stack_pointer =
-            make_fiber(stacks + i * stack_bytes + 4096, stack_bytes - 4096, thread_main);
+        threads[i].stack_pointer = make_fiber(guard_of(i) + guard_bytes, stack_bytes, thread_main);
         make_ready(i);
     }
     while (next_is_there())
         give_turn();
     if (!failed && done_count < thread_count)
         describe_deadlock();
-    if (!failed)
-        check_copies_done();
+    if (!failed && count_pending_copies() > 0) {
+        snprintf(message, sizeof(message),
+                 "%s, block %u: %u copies into shared memory are on their way when the block ends",
+                 running->name, block_index.x, count_pending_copies());
+        failed = true;
+    }
 }
 
 void run_grid()
@@ -215,13 +225,13 @@ bool make_stacks()
 {
     if (stacks)
         return true;
-    void *memory = mmap(nullptr, max_threads * stack_bytes, PROT_READ | PROT_WRITE,
+    void *memory = mmap(nullptr, max_threads * (guard_bytes + stack_bytes), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return false;
     stacks = (uint8_t *)memory;
     for (uint32_t i = 0; i < max_threads; i++)
-        mprotect(stacks + i * stack_bytes, 4096, PROT_NONE);
+        mprotect(guard_of(i), guard_bytes, PROT_NONE);
     return true;
 }
 

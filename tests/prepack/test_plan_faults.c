@@ -67,8 +67,11 @@ static segue_status load(struct segue_test *test, const char *folder, uint32_t f
     segue_packed_cache *cache = NULL;
     segue_prepack_plan *plan = NULL;
     segue_status status = segue_packed_cache_open(&params, &cache);
+    // How many increments there are, and so how many objects, must not depend on the machine's
+    // pace.
     const struct segue_prepack_params plan_params = {
-        .cache = cache, .limits = {.staging_bytes = 32768, .reader_count = 2}};
+        .cache = cache,
+        .limits = {.staging_bytes = 32768, .reader_count = 2, .age_ns = SEGUE_PREPACK_OFF}};
     segue_prepack_staging *staging = NULL;
     if (status == SEGUE_OK)
         status = segue_prepack_staging_create(test->device, &plan_params.limits, &staging);

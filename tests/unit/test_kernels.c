@@ -209,6 +209,32 @@ static void test_references_refuse_bad_shapes(void **state)
     }
 }
 
+static void test_splits_fill_the_device(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t heads, kv_heads, capacity, head_size, multiprocessor_count, splits;
+    } cases[] = {
+        {32, 8, 131072, 64, 132, 33},  // Two blocks are resident at a time.
+        {32, 8, 131072, 128, 132, 16}, // One.
+        {38, 2, 131072, 128, 132, 22}, // Nineteen heads are three groups.
+        {32, 8, 128, 128, 132, 2},     // No more than there are rows for.
+        {1, 1, 1u << 20, 64, 1000, 512}, {32, 8, 4, 128, 132, 1},     {32, 8, 131072, 128, 4, 1},
+        {32, 8, 131072, 128, 0, 1},      {0, 8, 131072, 128, 132, 1}, {8, 0, 131072, 128, 132, 1},
+        {4, 8, 131072, 128, 132, 1}, // Not valid, but no division by zero.
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct segue_gqa_decode_constants constants = {
+            .heads = cases[i].heads,
+            .kv_heads = cases[i].kv_heads,
+            .capacity = cases[i].capacity,
+        };
+        assert_int_equal(
+            segue_gqa_decode_splits(&constants, cases[i].head_size, cases[i].multiprocessor_count),
+            cases[i].splits);
+    }
+}
+
 static void test_declarations_agree(void **state)
 {
     (void)state;
@@ -327,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_references_match_formulas),
         cmocka_unit_test(test_references_fail_without_memory),
         cmocka_unit_test(test_references_refuse_bad_shapes),
+        cmocka_unit_test(test_splits_fill_the_device),
         cmocka_unit_test(test_declarations_agree),
         cmocka_unit_test(test_rope_frequencies),
         cmocka_unit_test(test_random_numbers),

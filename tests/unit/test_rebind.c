@@ -5,6 +5,7 @@
 #include <cuda.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #define WORDS 16
 #define WHOLE SEGUE_WHOLE_SIZE
@@ -383,6 +384,74 @@ static void distinct_slots_may_not_overlap(void **state)
     CHECK_OK(segue_queue_wait_idle(test->queue));
 }
 
+/** A slot without a byte overlaps nothing, wherever it is. */
+static void empty_slots_overlap_nothing(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *data = segue_test_words(test, 3 * WORDS, 1);
+    segue_command_buffer *commands =
+        segue_test_begin_with(test, 3, SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT);
+    segue_test_dispatch_add(test, commands, segue_test_slot(0, 0, WHOLE),
+                            segue_test_slot(1, 0, WHOLE), segue_test_slot(2, 0, WHOLE), 0);
+    CHECK_OK(segue_command_buffer_end(commands));
+    struct segue_buffer_ref table[] = {segue_test_ref(data, WORDS * 3, 0),
+                                       segue_test_ref(data, 0, WORDS * 4),
+                                       segue_test_ref(data, WORDS * 2, WORDS * 4)};
+    CHECK_ERROR(submit_on(test->queue, commands, table, 3), SEGUE_INVALID_ARGUMENT,
+                "slots 1 and 2 overlap");
+    table[2].offset_bytes = WORDS * 4;
+    CHECK_OK(submit_on(test->queue, commands, table, 3));
+    table[0].offset_bytes = WORDS * 4 + 4;
+    CHECK_OK(submit_on(test->queue, commands, table, 3));
+    CHECK_OK(segue_queue_wait_idle(test->queue));
+}
+
+/** Has no memory to give for nothing, as some have not. */
+static void *allocate_some(void *context, size_t size_bytes, size_t align_bytes)
+{
+    (void)context;
+    (void)align_bytes;
+    return size_bytes != 0 ? malloc(size_bytes) : NULL;
+}
+
+static void release_some(void *context, void *pointer, size_t size_bytes)
+{
+    (void)context;
+    (void)size_bytes;
+    free(pointer);
+}
+
+/** Where there are constant slots only, nothing is compared, and no memory is wanted for it. */
+static void constants_alone_are_distinct(void **state)
+{
+    (void)state;
+    const struct segue_allocator allocator = {.allocate = allocate_some, .release = release_some};
+    const struct segue_device_params device_params = {.allocator = &allocator};
+    const struct segue_constant_slot slot = {.name = "unused", .size_bytes = 4};
+    const struct segue_command_buffer_params params = {
+        .flags = SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT,
+        .constant_slots = &slot,
+        .constant_slot_count = 1,
+    };
+    segue_device *device = NULL;
+    segue_queue *queue = NULL;
+    segue_command_buffer *commands = NULL;
+    CHECK_OK(segue_device_open("soft://", &device_params, &device));
+    CHECK_OK(segue_queue_create(device, NULL, &queue));
+    CHECK_OK(segue_command_buffer_create(device, &params, &commands));
+    CHECK_OK(segue_command_buffer_begin(commands));
+    CHECK_OK(segue_command_buffer_end(commands));
+    const struct segue_constant_value value = {.size_bytes = 4, .as.u32 = 1};
+    const struct segue_execution execution = {
+        .command_buffer = commands, .constants = &value, .constant_count = 1};
+    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    CHECK_OK(segue_queue_submit(queue, &submission));
+    CHECK_OK(segue_queue_wait_idle(queue));
+    segue_command_buffer_destroy(commands);
+    segue_queue_destroy(queue);
+    segue_device_destroy(device);
+}
+
 /** SCALE on slots 0 and 1, five steps in turns, each in order with what it must be. */
 static segue_command_buffer *record_steps(struct segue_test *test, uint32_t flags)
 {
@@ -591,6 +660,8 @@ int main(void)
         segue_test_case(budget_makes_tables_wait),
         segue_test_case(other_kinds_of_nodes_are_other_graphs),
         segue_test_case(distinct_slots_may_not_overlap),
+        segue_test_case(empty_slots_overlap_nothing),
+        segue_test_case(constants_alone_are_distinct),
         segue_test_case(aliases_are_lowered),
         segue_test_case(failing_writes_fall),
         segue_test_case(every_write_may_fail),

@@ -13,9 +13,10 @@
  *
  * Thread-safety. All functions may be called from several threads at once.
  * Command buffers may be recorded, ended, reset and submitted on several
- * threads at once, each by one thread at a time: the cache does its own
- * locking, and no lock is held while the driver instantiates or patches, except
- * that graphs of one structure are patched one at a time.
+ * threads at once: the cache does its own locking, and no lock is held while the
+ * driver instantiates or patches, except that graphs of one structure are patched
+ * one at a time, and that a submission whose table wants a graph made or written
+ * holds that of the device's submissions (segue/command_buffer.h).
  */
 #ifndef SEGUE_CACHE_H
 #define SEGUE_CACHE_H

@@ -226,9 +226,10 @@ typedef struct segue_prepack_staging segue_prepack_staging;
 
 /**
  * Pins the staging memory of a device now and keeps it. Plans of the device, with the same slots,
- * take theirs from it, one plan at a time; without it each plan pins what it needs as it goes, and
- * what it has pinned is given back with the last plan or staging of the device. On the NUMA node of
- * the device, where the kernel tells and allows it.
+ * take theirs from it, one plan at a time; one with other slots, or with less staging memory, gives
+ * up what is idle of it, so that no more is pinned than is of use. Without it each plan pins what
+ * it needs as it goes, and what it has pinned is given back with the last plan or staging of the
+ * device. On the NUMA node of the device, where the kernel tells and allows it.
  * @param limits  staging_bytes and slot_bytes count. NULL: defaults.
  * Thread-safety: any thread.
  * @return SEGUE_OUT_OF_HOST_MEMORY, SEGUE_INVALID_ARGUMENT (limits), what pinning returns.

@@ -76,7 +76,9 @@ struct segue_submission {
  * `signals`. Returns without waiting (but see segue_cache_budget.max_table_graphs). A submission
  * whose waits nobody has submitted a signal for yet is kept, with all later ones of its queue, and
  * is issued by whoever submits that signal; if it fails then, its signals fail with its status.
- * Everything submitted is kept alive until done. An empty submission is legal.
+ * Everything submitted is kept alive until done; what the slots of a command buffer were last bound
+ * to (in up to four submissions) until it is submitted with something else, reset or destroyed. An
+ * empty submission is legal.
  * @return SEGUE_INVALID_STATE for a command buffer that is not ended, failed, or a one-shot that
  * was submitted before; SEGUE_OUT_OF_RANGE, SEGUE_INVALID_ACCESS for bad tables;
  *         SEGUE_INVALID_ARGUMENT for a used constant slot without a value of its size, for distinct

@@ -15,7 +15,8 @@
  * Bindings are listed as "name: access, content", constants with their type, both in parameter
  * order; all bindings come before all constants. "Grid" is the best one: except where it says that
  * one block works, any other gives the same result. All of them are declared with
- * SEGUE_ENTRY_GRID_DEPENDENCY: they touch constant memory only before they wait.
+ * SEGUE_ENTRY_GRID_DEPENDENCY: they touch constant memory only before they wait. On a GPU they need
+ * compute capability 8.0.
  */
 #ifndef SEGUE_KERNELS_H
 #define SEGUE_KERNELS_H
