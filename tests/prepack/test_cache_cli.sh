@@ -10,35 +10,10 @@ set -u
 
 "$SEGUE_CACHE" --version >/dev/null || exit 1
 
-scratch=$(mktemp -d)
-trap 'chmod -R u+rwx "$scratch"; rm -rf "$scratch"' EXIT
-failures=0
+. "$(dirname "$0")/../cli/outcome.sh"
 
-fail() {
-    printf 'FAILED: %s\n' "$1"
-    sed 's/^/  stdout| /' "$scratch/stdout"
-    sed 's/^/  stderr| /' "$scratch/stderr"
-    failures=$((failures + 1))
-}
-
-# cache CODE ARGUMENT...: requires that exit code; an error is one line on stderr that names the
-# program, success is silence there.
-cache() {
-    local wanted=$1 code=0
-    shift
-    last="segue-cache $*"
-    "$SEGUE_CACHE" "$@" >"$scratch/stdout" 2>"$scratch/stderr" || code=$?
-    [ "$code" -eq "$wanted" ] || fail "$last: exit code $code, not $wanted"
-    if [ "$wanted" -eq 0 ]; then
-        [ ! -s "$scratch/stderr" ] || fail "$last: prints on stderr"
-    else
-        [ "$(wc -l <"$scratch/stderr")" -eq 1 ] || fail "$last: not one line on stderr"
-        grep -q '^segue-cache: ' "$scratch/stderr" || fail "$last: stderr without the name"
-    fi
-}
-out_has() { grep -Eq -- "$1" "$scratch/stdout" || fail "$last: stdout lacks '$1'"; }
-out_lacks() { ! grep -Eq -- "$1" "$scratch/stdout" || fail "$last: stdout has '$1'"; }
-err_has() { grep -Eq -- "$1" "$scratch/stderr" || fail "$last: stderr lacks '$1'"; }
+# cache CODE ARGUMENT...
+cache() { run_program segue-cache "$SEGUE_CACHE" "$@"; }
 
 # Usage.
 cache 0 --help
@@ -185,5 +160,4 @@ if command -v groff >/dev/null; then
     [ ! -s "$scratch/stderr" ] || fail 'groff has warnings'
 fi
 
-[ "$failures" -eq 0 ] || printf '%d checks failed\n' "$failures"
-exit $((failures > 0))
+finish
