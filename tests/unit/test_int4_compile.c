@@ -5,9 +5,9 @@
 #include "gemv.h"
 #include "gemv_plan.h"
 #include "int4_cases.h"
+#include "nvrtc_compile.h"
 #include "quant_source.h"
 
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,56 +18,10 @@
 
 #define SKIPPED 77
 
-/** The part of NVRTC that is used here. Results are enums of its own, 0 is success. */
-struct nvrtc {
-    int (*create)(void **out_program, const char *source, const char *name, int header_count,
-                  const char *const *headers, const char *const *header_names);
-    int (*compile)(void *program, int option_count, const char *const *options);
-    int (*get_log_size)(void *program, size_t *out_size);
-    int (*get_log)(void *program, char *out_log);
-    int (*get_cubin_size)(void *program, size_t *out_size);
-    int (*destroy)(void **program);
-};
-
-static struct nvrtc nvrtc;
-
-static bool load_symbol(void *library, const char *name, void *out_function)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(out_function, &symbol, sizeof(symbol));
-    return symbol != NULL;
-}
-
-static bool load_nvrtc(void)
-{
-    const char *const names[] = {getenv("SEGUE_LIBNVRTC"), "libnvrtc.so.13", "libnvrtc.so.12",
-                                 "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so.13"};
-    void *library = NULL;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !library; i++)
-        library = names[i] ? dlopen(names[i], RTLD_NOW | RTLD_LOCAL) : NULL;
-    return library && load_symbol(library, "nvrtcCreateProgram", &nvrtc.create) &&
-           load_symbol(library, "nvrtcCompileProgram", &nvrtc.compile) &&
-           load_symbol(library, "nvrtcGetProgramLogSize", &nvrtc.get_log_size) &&
-           load_symbol(library, "nvrtcGetProgramLog", &nvrtc.get_log) &&
-           load_symbol(library, "nvrtcGetCUBINSize", &nvrtc.get_cubin_size) &&
-           load_symbol(library, "nvrtcDestroyProgram", &nvrtc.destroy);
-}
-
 static void compile(const char *source, const char *what, const char *const *options, int count)
 {
-    void *program = NULL;
-    assert_int_equal(nvrtc.create(&program, source, "source.cu", 0, NULL, NULL), 0);
-    const int result = nvrtc.compile(program, count, options);
-    size_t log_size = 0, cubin_size = 0;
-    assert_int_equal(nvrtc.get_log_size(program, &log_size), 0);
-    char *log = calloc(log_size + 1, 1);
-    assert_non_null(log);
-    assert_int_equal(nvrtc.get_log(program, log), 0);
-    if (result != 0 || log[0] != '\0')
-        fail_msg("%s, %s: result %d\n%s", what, options[0], result, log);
-    assert_int_equal(nvrtc.get_cubin_size(program, &cubin_size), 0);
-    assert_true(cubin_size > 0);
-    free(log);
+    void *program = nvrtc_compile(source, what, options, count);
+    nvrtc_check_cubin(program);
     assert_int_equal(nvrtc.destroy(&program), 0);
 }
 
@@ -141,10 +95,8 @@ static void test_products(void **state)
 
 int main(void)
 {
-    if (!load_nvrtc()) {
-        puts("skipped: NVRTC was not found ($SEGUE_LIBNVRTC, libnvrtc.so.13, libnvrtc.so.12)");
+    if (!nvrtc_load())
         return SKIPPED;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_packing),
         cmocka_unit_test(test_products),

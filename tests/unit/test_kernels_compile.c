@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The decode kernels' source through NVRTC, for real architectures and to PTX.
+#include "nvrtc_compile.h"
+
 #include <segue/kernels.h>
 
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,71 +14,13 @@
 
 #define SKIPPED 77
 
-/** The part of NVRTC that is used here. Results are enums of its own, 0 is success. */
-struct nvrtc {
-    int (*create)(void **out_program, const char *source, const char *name, int header_count,
-                  const char *const *headers, const char *const *header_names);
-    int (*compile)(void *program, int option_count, const char *const *options);
-    int (*get_log_size)(void *program, size_t *out_size);
-    int (*get_log)(void *program, char *out_log);
-    int (*get_ptx_size)(void *program, size_t *out_size);
-    int (*get_ptx)(void *program, char *out_ptx);
-    int (*get_cubin_size)(void *program, size_t *out_size);
-    int (*destroy)(void **program);
-};
-
-static struct nvrtc nvrtc;
-
-static bool load_symbol(void *library, const char *name, void *out_function)
-{
-    void *symbol = dlsym(library, name);
-    memcpy(out_function, &symbol, sizeof(symbol));
-    return symbol != NULL;
-}
-
-static bool load_nvrtc(void)
-{
-    const char *const names[] = {getenv("SEGUE_LIBNVRTC"), "libnvrtc.so.13", "libnvrtc.so.12",
-                                 "libnvrtc.so"};
-    void *library = NULL;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && !library; i++)
-        library = names[i] ? dlopen(names[i], RTLD_NOW | RTLD_LOCAL) : NULL;
-    return library && load_symbol(library, "nvrtcCreateProgram", &nvrtc.create) &&
-           load_symbol(library, "nvrtcCompileProgram", &nvrtc.compile) &&
-           load_symbol(library, "nvrtcGetProgramLogSize", &nvrtc.get_log_size) &&
-           load_symbol(library, "nvrtcGetProgramLog", &nvrtc.get_log) &&
-           load_symbol(library, "nvrtcGetPTXSize", &nvrtc.get_ptx_size) &&
-           load_symbol(library, "nvrtcGetPTX", &nvrtc.get_ptx) &&
-           load_symbol(library, "nvrtcGetCUBINSize", &nvrtc.get_cubin_size) &&
-           load_symbol(library, "nvrtcDestroyProgram", &nvrtc.destroy);
-}
-
-/** Compiles without a word from the compiler, with one more `option` unless that is NULL; the
- * caller destroys the program. */
+/** The decode kernels' program, made with one more `option` unless that is NULL. */
 static void *compile(const char *architecture_option, const char *option)
 {
     const char *const options[] = {architecture_option, option};
     struct segue_executable_params params;
     segue_kernels_get_decode(&params);
-    void *program = NULL;
-    assert_int_equal(nvrtc.create(&program, params.data, "decode.cu", 0, NULL, NULL), 0);
-    const int result = nvrtc.compile(program, option ? 2 : 1, options);
-    size_t log_size = 0;
-    assert_int_equal(nvrtc.get_log_size(program, &log_size), 0);
-    char *log = calloc(log_size + 1, 1);
-    assert_non_null(log);
-    assert_int_equal(nvrtc.get_log(program, log), 0);
-    if (result != 0 || log[0] != '\0')
-        fail_msg("%s: result %d\n%s", architecture_option, result, log);
-    free(log);
-    return program;
-}
-
-static void check_cubin(void *program)
-{
-    size_t size = 0;
-    assert_int_equal(nvrtc.get_cubin_size(program, &size), 0);
-    assert_true(size > 0);
+    return nvrtc_compile(params.data, "decode", options, option ? 2 : 1);
 }
 
 /** Attention over the larger heads takes most of the time: that is compiled below for one
@@ -91,7 +34,7 @@ static void test_architectures(void **state)
                                           "-arch=sm_120"};
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
         void *program = compile(options[i], heads);
-        check_cubin(program);
+        nvrtc_check_cubin(program);
         assert_int_equal(nvrtc.destroy(&program), 0);
     }
 }
@@ -122,7 +65,7 @@ static void test_all_have_declared_parameters(void **state)
     struct segue_executable_params params;
     segue_kernels_get_decode(&params);
     void *program = compile("-arch=sm_90", NULL);
-    check_cubin(program);
+    nvrtc_check_cubin(program);
     size_t size = 0;
     assert_int_equal(nvrtc.get_ptx_size(program, &size), 0);
     char *ptx = calloc(size + 1, 1);
@@ -152,10 +95,8 @@ static void test_all_have_declared_parameters(void **state)
 
 int main(void)
 {
-    if (!load_nvrtc()) {
-        puts("skipped: NVRTC was not found ($SEGUE_LIBNVRTC, libnvrtc.so.13, libnvrtc.so.12)");
+    if (!nvrtc_load())
         return SKIPPED;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_all_have_declared_parameters),
