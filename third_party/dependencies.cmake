@@ -27,17 +27,24 @@ find_file(SEGUE_LIBNVRTC NAMES libnvrtc.so.13 libnvrtc.so.12
   DOC "NVRTC for the tests; empty: wherever the loader finds it")
 mark_as_advanced(SEGUE_CUDA_INCLUDE_DIR SEGUE_LIBNVRTC)
 
-# segue_find_dependency(name module header library): makes the target PkgConfig::<name>, also where
-# there is no pkg-config.
+# segue_find_dependency(name module header library [OPTIONAL]): makes the target PkgConfig::<name>,
+# also where there is no pkg-config. OPTIONAL: only if it is there.
 find_package(PkgConfig)
 function(segue_find_dependency name module header library)
+  set(required REQUIRED)
+  if("OPTIONAL" IN_LIST ARGN)
+    set(required)
+  endif()
   if(PkgConfig_FOUND)
     pkg_check_modules(${name} IMPORTED_TARGET GLOBAL ${module})
   endif()
   if(NOT TARGET PkgConfig::${name})
-    find_path(${name}_HEADER_FOLDER ${header} REQUIRED)
-    find_library(${name}_LIBRARY_FILE ${library} REQUIRED)
+    find_path(${name}_HEADER_FOLDER ${header} ${required})
+    find_library(${name}_LIBRARY_FILE ${library} ${required})
     mark_as_advanced(${name}_HEADER_FOLDER ${name}_LIBRARY_FILE)
+    if(NOT ${name}_HEADER_FOLDER OR NOT ${name}_LIBRARY_FILE)
+      return()
+    endif()
     add_library(PkgConfig::${name} INTERFACE IMPORTED GLOBAL)
     target_include_directories(PkgConfig::${name} SYSTEM INTERFACE ${${name}_HEADER_FOLDER})
     target_link_libraries(PkgConfig::${name} INTERFACE ${${name}_LIBRARY_FILE})
@@ -47,3 +54,10 @@ endfunction()
 # For the trace library and what uses it.
 segue_find_dependency(jansson jansson jansson.h jansson)
 segue_find_dependency(xxhash libxxhash xxhash.h xxhash)
+
+# For the prepack library: several reads at a time past the page cache. Without it, or where the
+# kernel refuses, files are read one read a thread.
+option(SEGUE_LIBURING "Use liburing where it is installed" ON)
+if(SEGUE_LIBURING)
+  segue_find_dependency(liburing liburing liburing.h uring OPTIONAL)
+endif()

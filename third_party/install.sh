@@ -3,8 +3,8 @@
 # install.sh [tests|all]: installs what building Segue needs; with `tests`, also what its tests need;
 # with `all`, also what all of tests/run.sh needs (clang, gcovr). With apt, where that is allowed.
 # Does nothing where nothing is missing. Exit code 2: something is missing and could not be
-# installed; the message names the packages. What only some tests need (doxygen) may be missing:
-# these are skipped.
+# installed; the message names the packages. What only some tests need (doxygen), or the library can
+# do without (liburing), may be missing.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 . "$root/third_party/common.sh"
@@ -54,6 +54,7 @@ fi
 # Only convenient: asked for when something else is missing anyway.
 if [ -n "$missing" ]; then
   command -v pkg-config >/dev/null || need pkg-config
+  compiles "${CC:-cc}" c liburing.h || need liburing-dev
 fi
 if [ -n "$missing" ]; then
   # shellcheck disable=SC2086
@@ -62,11 +63,12 @@ fi
 if [ -n "${1:-}" ]; then
   missing=
   python3 -c 'import jsonschema' 2>/dev/null || need python3-jsonschema
+  compiles "${CC:-cc}" c liburing.h || need liburing-dev
   command -v doxygen >/dev/null || need doxygen
   command -v dpkg-shlibdeps >/dev/null || need dpkg-dev
   if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
-    (install_packages $missing) || echo "Going on: the tests that need them are skipped." >&2
+    (install_packages $missing) || echo "Going on: what needs them is left out." >&2
   fi
 fi
 

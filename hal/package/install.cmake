@@ -26,6 +26,13 @@ if(SEGUE_BUILD_SAMPLES)
   install(TARGETS segue-llama RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
 
+# Where the prepack library was built with liburing, those that link it statically need it, too.
+set(segue_uses_liburing OFF)
+set(segue_pc_liburing)
+if(TARGET PkgConfig::liburing)
+  set(segue_uses_liburing ON)
+  set(segue_pc_liburing ", liburing")
+endif()
 install(EXPORT segue NAMESPACE segue:: FILE segueTargets.cmake DESTINATION ${segue_package_dir})
 configure_package_config_file(hal/package/segueConfig.cmake.in
   ${PROJECT_BINARY_DIR}/cmake/segueConfig.cmake INSTALL_DESTINATION ${segue_package_dir})

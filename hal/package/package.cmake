@@ -19,8 +19,11 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
-# segue_trace.pc and the static trace library name them.
+# segue_trace.pc, segue_prepack.pc and the static libraries name them.
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libjansson-dev, libxxhash-dev")
+if(TARGET PkgConfig::liburing)
+  string(APPEND CPACK_DEBIAN_PACKAGE_RECOMMENDS ", liburing-dev")
+endif()
 # Loaded at run time where they are there.
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libcuda1, libnvrtc12")
 include(CPack)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file uring.h
- * Several reads at a time by io_uring, as linux/io_uring.h describes it, without a library: only
- * plain reads are needed. A ring is used by one thread.
+ * Several reads at a time by io_uring, through liburing (uring.c); where Segue is built without it,
+ * no ring is to be had (uring_none.c). A ring is used by one thread.
  */
 #ifndef SEGUE_PREPACK_URING_H
 #define SEGUE_PREPACK_URING_H

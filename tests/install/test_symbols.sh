@@ -45,7 +45,8 @@ ld-linux-aarch64.so.1 $* " in
 
 check libsegue
 check libsegue_trace "libsegue.so.$abi" libjansson.so.4 libxxhash.so.0
-check libsegue_prepack "libsegue.so.$abi" "libsegue_trace.so.$abi" libxxhash.so.0
+# liburing only where it was found.
+check libsegue_prepack "libsegue.so.$abi" "libsegue_trace.so.$abi" libxxhash.so.0 liburing.so.2
 check libsegue_soft
 for name in libsegue libsegue_kernels libsegue_prepack libsegue_trace; do
   archive=$BUILD_DIR/lib/$name.a

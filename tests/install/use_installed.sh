@@ -34,7 +34,8 @@ expect_both() {
 copied: as expected
 exact: as expected
 empty: as expected
-chosen: as expected" "$@" "$folder/consumer" "$SOURCE_DIR/tests/traces/good/everything.json"
+chosen: as expected
+loaded" "$@" "$folder/consumer" "$SOURCE_DIR/tests/traces/good/everything.json"
   expect_output "...hello........" "$@" "$folder/example"
 }
 
@@ -76,7 +77,7 @@ use_by_pkg_config() {
   fi
   PKG_CONFIG_PATH=$1/$2/pkgconfig
   export PKG_CONFIG_PATH
-  for module in segue segue_kernels segue_trace; do
+  for module in segue segue_kernels segue_prepack segue_trace; do
     [ "$(pkg-config --modversion $module)" = "$VERSION" ]
   done
   # Each by itself brings the core.
@@ -92,7 +93,7 @@ use_by_pkg_config() {
   mkdir "$work/pc" "$work/pc_static" "$work/archives"
   # shellcheck disable=SC2046
   run_logged "$CC" "$here/consumer/main.c" -o "$work/pc/consumer" \
-    $(pkg-config --cflags --libs segue_trace segue_kernels) -Wl,-rpath,"$1/$2"
+    $(pkg-config --cflags --libs segue_prepack segue_trace segue_kernels) -Wl,-rpath,"$1/$2"
   # shellcheck disable=SC2046
   run_logged "$CC" "$work/example.c" -o "$work/pc/example" \
     $(pkg-config --cflags --libs segue) -Wl,-rpath,"$1/$2"
@@ -101,7 +102,7 @@ use_by_pkg_config() {
   cp "$1/$2"/libsegue*.a "$work/archives"
   # shellcheck disable=SC2046
   run_logged "$CC" "$here/consumer/main.c" -o "$work/pc_static/consumer" -L"$work/archives" \
-    $(static_flags segue_trace segue_kernels)
+    $(static_flags segue_prepack segue_trace segue_kernels)
   # shellcheck disable=SC2046
   run_logged "$CC" "$work/example.c" -o "$work/pc_static/example" -L"$work/archives" \
     $(static_flags segue)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Uses each library: replays a trace with the kernels of the sample at hand.
+// Uses each library: replays a trace with the kernels of the sample at hand, and loads a constant.
 #include <segue/kernels.h>
+#include <segue/prepack.h>
 #include <segue/segue.h>
 #include <segue/trace.h>
 
@@ -34,6 +35,24 @@ static void replay(segue_device *device, const char *path)
     segue_trace_destroy(trace);
 }
 
+static void load(segue_device *device)
+{
+    static const unsigned char bytes[] = "a constant";
+    const struct segue_prepack_source source = {
+        .kind = SEGUE_PREPACK_HOST, .data = bytes, .size_bytes = sizeof(bytes)};
+    const struct segue_prepack_constant constant = {
+        .name = "constant", .sources = &source, .source_count = 1};
+    segue_prepack_plan *plan = NULL;
+    segue_buffer *buffer = NULL;
+    check(segue_prepack_plan_create(device, NULL, &plan));
+    check(segue_prepack_plan_add(plan, &constant, NULL));
+    check(segue_prepack_plan_run(plan));
+    check(segue_prepack_plan_get_buffer(plan, 0, &buffer));
+    segue_buffer_destroy(buffer);
+    segue_prepack_plan_destroy(plan);
+    puts("loaded");
+}
+
 int main(int argc, char **argv)
 {
     segue_device *device = NULL;
@@ -46,6 +65,7 @@ int main(int argc, char **argv)
     if (argc > 1) {
         replay(device, argv[1]);
     }
+    load(device);
     segue_device_destroy(device);
     return 0;
 }
