@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "alias.h"
 
-#include "recording.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,15 +26,13 @@ static uint32_t list_intervals(const struct segue_exec_content *content, struct 
     const uint64_t *end = content->words + content->word_count;
     for (const uint64_t *record = content->words; record < end;
          record += segue_record_words(record)) {
-        uint32_t access_count;
-        const uint64_t *words = segue_record_accesses(record, &access_count);
-        for (uint32_t i = 0; i < access_count; i++, access++, words += SEGUE_ACCESS_WORDS) {
-            if (words[2] == 0 && words[1] != 0)
+        const struct segue_record_accesses accesses = segue_record_accesses(record);
+        for (uint32_t i = 0; i < accesses.count; i++, access++) {
+            const uint64_t start = accesses.addresses[i];
+            const uint64_t length_bytes = segue_record_length(&accesses, i);
+            if ((accesses.slots == NULL || accesses.slots[i] == 0) && length_bytes != 0)
                 intervals[count++] = (struct interval){
-                    .start = words[0],
-                    .end = words[0] + words[1],
-                    .access = access,
-                };
+                    .start = start, .end = start + length_bytes, .access = access};
         }
     }
     return count;
@@ -121,38 +117,19 @@ static bool note_move(struct segue_alias *alias, uint32_t access, uint64_t dista
     return piece->distance == distance;
 }
 
-/** The range of a command's i-th access, barriers included. */
-static const struct segue_range *range_of(const struct segue_segment *segment, uint32_t i)
-{
-    switch (segment->kind) {
-    case SEGUE_COMMAND_FILL:
-        return &((const struct segue_fill_segment *)segment)->target;
-    case SEGUE_COMMAND_UPDATE:
-        return &((const struct segue_update_segment *)segment)->target;
-    case SEGUE_COMMAND_COPY: {
-        const struct segue_copy_segment *copy = (const struct segue_copy_segment *)segment;
-        return i == 0 ? &copy->source : &copy->target;
-    }
-    case SEGUE_COMMAND_DISPATCH:
-        return &((const struct segue_dispatch_segment *)segment)->bindings[i];
-    default:
-        return &((const struct segue_barrier_segment *)segment)->buffer_barriers[i].range;
-    }
-}
-
 /** Notes the moves of one command. */
 static bool note_moves(struct segue_alias *alias, const struct segue_exec_content *content,
                        const struct segue_lowering *lowering, const struct segue_change *change,
                        uint32_t *moved_count)
 {
     const uint64_t *record = content->words + change->record;
-    uint32_t count;
-    const uint64_t *words = segue_record_accesses(record, &count);
+    const struct segue_record_accesses kept = segue_record_accesses(record);
+    const struct segue_range_list ranges = segue_segment_ranges(change->segment);
     const uint32_t first = segue_record_first_access(record);
-    for (uint32_t i = 0; i < count; i++, words += SEGUE_ACCESS_WORDS) {
-        const uint64_t address =
-            segue_range_resolve(range_of(change->segment, i), lowering->table).device_address;
-        if (address != words[0] && !note_move(alias, first + i, address - words[0], moved_count))
+    for (uint32_t i = 0; i < kept.count; i++) {
+        const uint64_t distance =
+            segue_range_address(lowering, segue_range_list_at(&ranges, i)) - kept.addresses[i];
+        if (distance != 0 && !note_move(alias, first + i, distance, moved_count))
             return false;
     }
     return true;

@@ -5,15 +5,8 @@
  * tell, without a pass over order or shape, whether a new recording makes the
  * same graph, and which nodes of it differ.
  *
- * A content is one array of words with a record for each command of a recording
- * but debug groups:
- *
- *   head       kind, flags and class of the node, the duration hint: structure
- *   place      node (low half), number of the record's first access (high half)
- *   fixed      by kind; of a dispatch 6 words: executable, entry point and
- * grid, block, shared memory, counts accesses   3 words each: device address,
- * length, slot with offset (0 for buffers) rest       by kind: constants,
- * inline data, masks
+ * A content is one array of words with a record (exec_record.h) for each command
+ * of a recording but debug groups.
  *
  * Everything that order and shape depend on is compared; addresses may differ
  * as alias.h says.
@@ -21,18 +14,11 @@
 #ifndef SEGUE_CUDA_EXEC_CONTENT_H
 #define SEGUE_CUDA_EXEC_CONTENT_H
 
-#include "lower.h"
+#include "exec_record.h"
 
 #include "allocator.h"
 #include "plan.h"
 #include "slot_alias.h"
-
-/** Words before the fixed ones. */
-#define SEGUE_RECORD_HEAD_WORDS 2
-#define SEGUE_ACCESS_WORDS 3
-/** Node of commands that have none, and record of nodes (joins) that have none.
- */
-#define SEGUE_NO_RECORD UINT32_MAX
 
 /** Words that are kept of what a slot stands for: device address, length, host address or 0. Of a
  *  constant slot one is kept, its value. */
@@ -140,11 +126,6 @@ bool segue_exec_content_compare(const struct segue_exec_content *kept,
                                 const struct segue_exec_content *next,
                                 const struct segue_plan *plan, bool restaged,
                                 struct segue_changes *changes);
-/** Words of a command's record; and the record, all but its place, into room
- * for that many. */
-size_t segue_segment_record_words(const struct segue_segment *segment);
-void segue_segment_write_record(const struct segue_lowering *lowering,
-                                const struct segue_segment *segment, uint64_t *record);
 /** Writes a change down. */
 void segue_exec_content_rewrite(struct segue_exec_content *content,
                                 const struct segue_lowering *lowering,
@@ -164,23 +145,6 @@ static inline void segue_slot_write_bound(const struct segue_range *slot, uint64
     words[2] = memory->host_pointer != NULL ? (uintptr_t)memory->host_pointer + offset_bytes : 0;
 }
 
-/** The node of a record, SEGUE_NO_RECORD if the command is no work. */
-static inline uint32_t segue_record_node(const uint64_t *record)
-{
-    return (uint32_t)record[1];
-}
-static inline uint32_t segue_record_first_access(const uint64_t *record)
-{
-    return (uint32_t)(record[1] >> 32);
-}
-static inline enum segue_command_kind segue_record_kind(const uint64_t *record)
-{
-    return (enum segue_command_kind)(record[0] & 0xff);
-}
-/** Its accesses and their number. */
-const uint64_t *segue_record_accesses(const uint64_t *record, uint32_t *out_count);
-/** Its size in words. */
-size_t segue_record_words(const uint64_t *record);
 /** Bytes of host memory that a content holds. */
 uint64_t segue_exec_content_bytes(const struct segue_exec_content *content);
 

@@ -18,21 +18,38 @@ struct difference {
     bool inline_data;
 };
 
-static inline void compare_access(const struct segue_lowering *lowering, const uint64_t *kept,
-                                  const struct segue_range *range, struct difference *difference)
+/** Compares accesses with those of a wide record. Returns what is behind them. */
+static const uint64_t *compare_wide(const struct segue_lowering *lowering, const uint64_t *kept,
+                                    const struct segue_range *ranges, uint32_t count,
+                                    struct difference *difference)
 {
-    uint64_t address;
-    uint64_t slot = 0;
-    if (segue_range_is_slot(range)) {
-        address = segue_range_resolve(range, lowering->table).device_address;
-        slot = (uint64_t)range->object | range->offset_bytes << 18;
-    } else {
-        const segue_buffer *buffer = segue_range_buffer(range);
-        address =
-            buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct segue_range *range = &ranges[i];
+        difference->moved |= kept[i] ^ segue_range_address(lowering, range);
+        difference->structure |= (kept[count + i] ^ range->length_bytes) |
+                                 (kept[2 * (size_t)count + i] ^ segue_range_slot_word(range));
     }
-    difference->moved |= kept[0] ^ address;
-    difference->structure |= (kept[1] ^ range->length_bytes) | (kept[2] ^ slot);
+    return kept + 3 * (size_t)count;
+}
+
+/** The same for a narrow record. */
+static inline const uint64_t *compare_narrow(const uint64_t *kept, const struct segue_range *ranges,
+                                             uint32_t count, struct difference *difference)
+{
+    const uint64_t *lengths = kept + count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct segue_range *range = &ranges[i];
+        if (segue_range_is_slot(range)) {
+            difference->structure = 1;
+            break;
+        }
+        const segue_buffer *buffer = segue_range_buffer(range);
+        const uint32_t length = (uint32_t)(lengths[i / 2] >> (i % 2 * 32));
+        difference->moved |= kept[i] ^ (buffer->memory->backend.device_address +
+                                        buffer->offset_bytes + range->offset_bytes);
+        difference->structure |= length ^ range->length_bytes;
+    }
+    return lengths + ((size_t)count + 1) / 2;
 }
 
 /** Whether bytes differ from words that end in zeros. Small sizes are the usual
@@ -54,33 +71,39 @@ static inline uint64_t compare_bytes(const uint64_t *kept, const unsigned char *
     return different;
 }
 
-/** Returns the words of the record. `constants` are those of the dispatch, filled in. */
+/** Returns the words of the record, if that is the same structure. `constants` are those of the
+ *  dispatch, filled in. */
 static inline size_t compare_dispatch(const struct segue_lowering *lowering, const uint64_t *kept,
                                       const struct segue_dispatch_segment *dispatch,
                                       const unsigned char *constants, struct difference *difference)
 {
-    uint64_t fixed[6];
-    memcpy(fixed, (const char *)dispatch + offsetof(struct segue_dispatch_segment, executable),
-           sizeof(fixed));
-    const uint64_t *old = kept + SEGUE_RECORD_HEAD_WORDS;
+    uint64_t fixed[SEGUE_DISPATCH_WORDS];
     const uint64_t head =
         (uint64_t)SEGUE_COMMAND_DISPATCH | (uint64_t)dispatch->base.is_empty << 8 |
         (uint64_t)(dispatch->base.is_empty ? SEGUE_NODE_JOIN : SEGUE_NODE_DISPATCH) << 24 |
         (uint64_t)dispatch->base.duration_ns << 32;
+    // Which accesses it has is compared with them. Only a dispatch has as many words as are read
+    // next.
+    difference->structure = (kept[0] ^ head) & ~SEGUE_RECORD_NARROW;
+    if (difference->structure != 0)
+        return 0;
+    memcpy(fixed, (const char *)dispatch + offsetof(struct segue_dispatch_segment, executable),
+           sizeof(fixed));
+    const uint64_t *old = kept + SEGUE_RECORD_HEAD_WORDS;
     const uint64_t launch = old[1] ^ fixed[1];
-    difference->structure =
-        (kept[0] ^ head) | (old[0] ^ fixed[0]) | (uint32_t)launch | (old[5] ^ fixed[5]);
+    difference->structure = (old[0] ^ fixed[0]) | (uint32_t)launch | (old[5] ^ fixed[5]);
     if (difference->structure != 0)
         return 0;
     difference->content = launch | (old[2] ^ fixed[2]) | (old[3] ^ fixed[3]) | (old[4] ^ fixed[4]);
-    const uint64_t *words = old + 6;
-    const struct segue_range *end = dispatch->bindings + dispatch->binding_count;
-    for (const struct segue_range *range = dispatch->bindings; range < end;
-         range++, words += SEGUE_ACCESS_WORDS)
-        compare_access(lowering, words, range, difference);
+    const uint64_t *rest =
+        (kept[0] & SEGUE_RECORD_NARROW) != 0
+            ? compare_narrow(old + SEGUE_DISPATCH_WORDS, dispatch->bindings,
+                             dispatch->binding_count, difference)
+            : compare_wide(lowering, old + SEGUE_DISPATCH_WORDS, dispatch->bindings,
+                           dispatch->binding_count, difference);
     const uint32_t size_bytes = dispatch->constants_size_bytes;
-    difference->content |= compare_bytes(words, constants, size_bytes);
-    return (size_t)(words - kept) + (size_bytes + 7u) / 8;
+    difference->content |= compare_bytes(rest, constants, size_bytes);
+    return (size_t)(rest - kept) + (size_bytes + 7u) / 8;
 }
 
 /** The constants of a dispatch: in the recording, or, where the table fills some in, in the
@@ -105,16 +128,17 @@ static inline const unsigned char *constants_of(const struct segue_lowering *low
 static void compare_records(const uint64_t *kept, const uint64_t *made, size_t words,
                             struct difference *difference)
 {
-    uint32_t count;
-    const size_t first = (size_t)(segue_record_accesses(made, &count) - made);
-    const size_t rest = first + (size_t)count * SEGUE_ACCESS_WORDS;
+    const struct segue_record_accesses accesses = segue_record_accesses(made);
+    const size_t first = (size_t)(accesses.addresses - made);
+    const size_t lengths = (size_t)(accesses.lengths - made);
+    const size_t rest = (size_t)(accesses.rest - made);
     uint64_t fixed = 0;
     for (size_t i = SEGUE_RECORD_HEAD_WORDS; i < first; i++)
         fixed |= kept[i] ^ made[i];
-    for (size_t i = first; i < rest; i += SEGUE_ACCESS_WORDS) {
+    for (size_t i = first; i < lengths; i++)
         difference->moved |= kept[i] ^ made[i];
-        difference->structure |= (kept[i + 1] ^ made[i + 1]) | (kept[i + 2] ^ made[i + 2]);
-    }
+    for (size_t i = lengths; i < rest; i++)
+        difference->structure |= kept[i] ^ made[i];
     const bool tail =
         rest < words && memcmp(kept + rest, made + rest, (words - rest) * sizeof(*kept)) != 0;
     // What is fixed in a barrier or an event is order.
@@ -135,7 +159,7 @@ static size_t compare_other(const struct segue_lowering *lowering, const uint64_
     if (!segue_grow(changes->allocator, (void **)&changes->scratch, &changes->scratch_capacity,
                     words, sizeof(*changes->scratch)))
         return 0;
-    segue_segment_write_record(lowering, segment, changes->scratch);
+    (void)segue_segment_write_record(lowering, segment, changes->scratch);
     difference->structure = kept[0] ^ changes->scratch[0];
     // With equal heads both are of one kind, and the sizes can be compared.
     if (difference->structure == 0 && segue_record_words(kept) == words)
@@ -150,6 +174,12 @@ static inline size_t compare(const struct segue_lowering *lowering, const uint64
                              const struct segue_segment *segment, struct segue_changes *changes,
                              struct difference *difference)
 {
+    if (segment->kind == SEGUE_COMMAND_BARRIER &&
+        segue_barrier_is_plain((const struct segue_barrier_segment *)segment)) {
+        difference->structure =
+            kept[0] ^ segue_barrier_plain_head((const struct segue_barrier_segment *)segment);
+        return 1;
+    }
     if (segment->kind != SEGUE_COMMAND_DISPATCH)
         return compare_other(lowering, kept, segment, changes, difference);
     const struct segue_dispatch_segment *dispatch = (const struct segue_dispatch_segment *)segment;

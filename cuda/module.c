@@ -143,6 +143,15 @@ static segue_status set_limits(const struct loading *loading, const struct segue
                                (int)dynamic_bytes),
             "executable \"%s\": allowing kernel %s %u bytes of dynamic shared memory",
             loading->label, entry->name, dynamic_bytes);
+    // Kernels that start while the one before them runs need the split between cache and shared
+    // memory that it has: a multiprocessor must be empty to change it.
+    if (status == SEGUE_OK && (entry->flags & SEGUE_ENTRY_GRID_DEPENDENCY))
+        status = segue_cuda_check(
+            cuda,
+            cuFuncSetAttribute(function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT,
+                               CU_SHAREDMEM_CARVEOUT_MAX_SHARED),
+            "executable \"%s\": preferring shared memory to cache for kernel %s", loading->label,
+            entry->name);
     const uint64_t cluster_blocks =
         (uint64_t)entry->cluster_size[0] * entry->cluster_size[1] * entry->cluster_size[2];
     if (status == SEGUE_OK && cluster_blocks > PORTABLE_CLUSTER_BLOCKS)

@@ -69,6 +69,8 @@ CUresult segue_soft_fault_take(enum segue_soft_fault_target target, const char *
     if (!hit) {
         return CUDA_SUCCESS;
     }
-    ++segue_soft.report.fault_count;
+    if (segue_soft.report.fault_count++ == 0) {
+        snprintf(segue_soft.report.first_fault, sizeof(segue_soft.report.first_fault), "%s", name);
+    }
     return (CUresult)armed.fault.driver_result;
 }

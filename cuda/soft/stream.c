@@ -20,6 +20,13 @@ static struct segue_soft_stream legacy;
 /** All streams but the legacy one. */
 static struct segue_soft_stream *streams;
 static uint64_t last_sequence;
+// Queries since work was last enqueued.
+static uint64_t queries;
+
+// Who only asks is waiting: ever more is done for each query, so that the end of a long graph does
+// not take thousands of them. The first few do a step each, so that work stays in flight for a
+// while.
+enum { QUERIES_PER_DOUBLING = 16, MOST_DOUBLINGS = 10 };
 
 CUresult segue_soft_stream_get(CUstream handle, struct segue_soft_stream **out_stream)
 {
@@ -50,6 +57,7 @@ struct segue_soft_op *segue_soft_op_create(enum segue_soft_op_kind kind)
 
 void segue_soft_stream_push(struct segue_soft_stream *stream, struct segue_soft_op *op)
 {
+    queries = 0;
     op->sequence = ++last_sequence;
     op->stream = stream;
     op->next = NULL;
@@ -225,9 +233,19 @@ CUresult segue_soft_point_finish(struct segue_soft_point *point)
     return point->done ? health() : finish(point->op->stream, point->op->sequence);
 }
 
+// How many steps a query does.
+static uint64_t count_query_steps(void)
+{
+    uint64_t doublings = queries++ / QUERIES_PER_DOUBLING;
+    return UINT64_C(1) << (doublings < MOST_DOUBLINGS ? doublings : MOST_DOUBLINGS);
+}
+
 void segue_soft_point_nudge(struct segue_soft_point *point)
 {
-    if (!point->done && !segue_soft.paused) {
+    if (segue_soft.paused) {
+        return;
+    }
+    for (uint64_t steps = count_query_steps(); steps > 0 && !point->done; --steps) {
         step_towards(point->op->stream);
     }
 }
@@ -329,7 +347,8 @@ SEGUE_SOFT_EXPORT CUresult CUDAAPI cuStreamQuery(CUstream hStream)
     struct segue_soft_stream *stream = NULL;
     result = segue_soft_stream_get(hStream, &stream);
     if (result == CUDA_SUCCESS) {
-        if (stream->head != NULL && !segue_soft.paused) {
+        uint64_t steps = segue_soft.paused ? 0 : count_query_steps();
+        for (; steps > 0 && stream->head != NULL; --steps) {
             step_towards(stream);
         }
         CUresult state = stream->head == NULL ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;

@@ -57,7 +57,8 @@ CUresult segue_soft_stream_push_work(struct segue_soft_stream *stream, struct se
 
 /** Runs what must run for the point to be reached. */
 CUresult segue_soft_point_finish(struct segue_soft_point *point);
-/** Runs one step towards the point, unless paused. */
+/** Runs a step towards the point, or more if this is called in vain again and again, unless
+ *  paused. */
 void segue_soft_point_nudge(struct segue_soft_point *point);
 void segue_soft_point_release(struct segue_soft_point *point);
 

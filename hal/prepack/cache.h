@@ -63,6 +63,20 @@ segue_status segue_packed_entry_read_unchecked(segue_packed_entry *entry, uint64
 segue_status segue_packed_entry_accept(segue_packed_entry *entry, uint64_t offset_bytes,
                                        const void *data, size_t length_bytes, bool checks);
 
+/** The checksum of a chunk whose bytes come in several parts. One thread at a time. */
+struct segue_packed_part;
+/** NULL when out of memory. */
+struct segue_packed_part *segue_packed_part_create(void);
+/** NULL is fine. */
+void segue_packed_part_destroy(struct segue_packed_part *part);
+
+/** Looks at bytes that were read without a check, as segue_packed_entry_read would: the parts of a
+ *  chunk come one after the other, from its first byte on, and the last one tells.
+ *  @return SEGUE_MISMATCH where the chunk does not match its checksum. */
+segue_status segue_packed_entry_check_part(segue_packed_entry *entry,
+                                           struct segue_packed_part *part, uint64_t offset_bytes,
+                                           const void *data, size_t length_bytes);
+
 /** What was found in the folder, by its state. */
 struct segue_pack_scan {
     /** The latest generation first. Owned. */

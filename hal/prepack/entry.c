@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 /** Of sampled verification: one chunk in this many. */
 #define SAMPLE_EVERY 16u
@@ -58,18 +59,21 @@ bool segue_packed_entry_is_sampled(const segue_packed_entry *entry, uint32_t chu
     return (mixed >> 32) % SAMPLE_EVERY == 0;
 }
 
+static void count_checks(segue_packed_cache *cache, uint32_t chunk_count, uint64_t time_ns)
+{
+    pthread_mutex_lock(&cache->lock);
+    cache->stats.verified_chunks += chunk_count;
+    cache->stats.verify_ns += time_ns;
+    pthread_mutex_unlock(&cache->lock);
+}
+
 bool segue_packed_entry_check_chunk(const segue_packed_entry *entry, uint32_t chunk,
                                     const void *data, size_t length_bytes)
 {
     const uint64_t start_ns = segue_pack_now_ns();
     const bool matches =
         segue_pack_chunk_matches(entry->pack, &entry->record, chunk, data, length_bytes);
-    const uint64_t time_ns = segue_pack_now_ns() - start_ns;
-    segue_packed_cache *cache = entry->cache;
-    pthread_mutex_lock(&cache->lock);
-    cache->stats.verified_chunks++;
-    cache->stats.verify_ns += time_ns;
-    pthread_mutex_unlock(&cache->lock);
+    count_checks(entry->cache, 1, segue_pack_now_ns() - start_ns);
     return matches;
 }
 
@@ -194,6 +198,62 @@ segue_status segue_packed_entry_accept(segue_packed_entry *entry, uint64_t offse
     }
     count_read(entry, length_bytes, 0);
     return SEGUE_OK;
+}
+
+struct segue_packed_part {
+    XXH3_state_t *state;
+};
+
+struct segue_packed_part *segue_packed_part_create(void)
+{
+    struct segue_packed_part *part = calloc(1, sizeof(*part));
+    if (part == NULL)
+        return NULL;
+    part->state = XXH3_createState();
+    if (part->state == NULL) {
+        free(part);
+        return NULL;
+    }
+    return part;
+}
+
+void segue_packed_part_destroy(struct segue_packed_part *part)
+{
+    if (part != NULL)
+        (void)XXH3_freeState(part->state);
+    free(part);
+}
+
+segue_status segue_packed_entry_check_part(segue_packed_entry *entry,
+                                           struct segue_packed_part *part, uint64_t offset_bytes,
+                                           const void *data, size_t length_bytes)
+{
+    const uint64_t start_ns = segue_pack_now_ns();
+    uint32_t checked_count = 0;
+    segue_status status = SEGUE_OK;
+    while (status == SEGUE_OK && length_bytes != 0) {
+        const uint32_t chunk = (uint32_t)(offset_bytes / SEGUE_PACKED_CHUNK_BYTES);
+        const size_t begin_bytes = (size_t)(offset_bytes % SEGUE_PACKED_CHUNK_BYTES);
+        const size_t chunk_bytes = segue_pack_chunk_length(&entry->record, chunk);
+        const size_t rest_bytes = chunk_bytes - begin_bytes;
+        const size_t part_bytes = rest_bytes < length_bytes ? rest_bytes : length_bytes;
+        if (segue_packed_entry_is_sampled(entry, chunk)) {
+            if (begin_bytes == 0)
+                (void)XXH3_64bits_reset(part->state);
+            (void)XXH3_64bits_update(part->state, data, part_bytes);
+            checked_count += part_bytes == rest_bytes;
+            if (part_bytes == rest_bytes &&
+                XXH3_64bits_digest(part->state) !=
+                    segue_pack_index_chunk(&entry->pack->index, entry->record.first_chunk + chunk)
+                        .xxh3)
+                status = fail_corrupt(entry, chunk);
+        }
+        data = (const char *)data + part_bytes;
+        offset_bytes += part_bytes;
+        length_bytes -= part_bytes;
+    }
+    count_checks(entry->cache, checked_count, segue_pack_now_ns() - start_ns);
+    return status;
 }
 
 segue_status segue_packed_entry_read_unchecked(segue_packed_entry *entry, uint64_t offset_bytes,

@@ -19,7 +19,7 @@
 /** The rings of a device. */
 struct pool {
     segue_device *device;
-    /** Streams and segue_prepack_staging objects. */
+    /** Plans and segue_prepack_staging objects. */
     uint32_t user_count;
     struct segue_prepack_ring *rings;
     struct pool *next;
@@ -79,37 +79,62 @@ static void free_rings(struct segue_prepack_ring *ring)
     }
 }
 
-/** The device's pool, with one user more. NULL when out of memory. The lock is held. */
-static struct pool *join_pool(segue_device *device)
+/** The device's pool; NULL: it has none. The lock is held. */
+static struct pool *find_pool(const segue_device *device)
 {
     struct pool *pool = pools;
     while (pool != NULL && pool->device != device)
         pool = pool->next;
-    if (pool == NULL) {
-        pool = calloc(1, sizeof(*pool));
-        if (pool == NULL)
-            return NULL;
-        pool->device = device;
-        pool->next = pools;
-        pools = pool;
-    }
-    pool->user_count++;
     return pool;
 }
 
-/** One user less. Returns what is to be given up once the lock is: with the last user all rings. */
-static struct segue_prepack_ring *leave_pool(segue_device *device)
+segue_status segue_prepack_pool_join(segue_device *device)
 {
+    (void)pthread_mutex_lock(&pools_lock);
+    struct pool *pool = find_pool(device);
+    if (pool == NULL) {
+        pool = calloc(1, sizeof(*pool));
+        if (pool != NULL) {
+            pool->device = device;
+            pool->next = pools;
+            pools = pool;
+        }
+    }
+    if (pool != NULL)
+        pool->user_count++;
+    (void)pthread_mutex_unlock(&pools_lock);
+    return pool != NULL ? SEGUE_OK : segue_prepack_fail_memory("staging memory");
+}
+
+void segue_prepack_pool_leave(segue_device *device)
+{
+    struct segue_prepack_ring *rings = NULL;
+    (void)pthread_mutex_lock(&pools_lock);
     struct pool **link = &pools;
     while ((*link)->device != device)
         link = &(*link)->next;
     struct pool *pool = *link;
-    if (--pool->user_count != 0)
-        return NULL;
-    *link = pool->next;
-    struct segue_prepack_ring *rings = pool->rings;
-    free(pool);
-    return rings;
+    if (--pool->user_count == 0) {
+        *link = pool->next;
+        rings = pool->rings;
+        free(pool);
+    }
+    (void)pthread_mutex_unlock(&pools_lock);
+    free_rings(rings);
+}
+
+/** Waits until nothing copies from a ring. The lock is held: whoever has the semaphore takes it
+ *  before giving that up. */
+static segue_status wait_until_idle(struct segue_prepack_ring *ring)
+{
+    segue_status status = SEGUE_OK;
+    for (int i = 0; i < 2; i++) {
+        const struct segue_semaphore_value *busy = &ring->busy[i];
+        if (busy->semaphore != NULL && status == SEGUE_OK)
+            status = segue_semaphore_wait(busy->semaphore, busy->value, SEGUE_TIMEOUT_INFINITE);
+        ring->busy[i].semaphore = NULL;
+    }
+    return status;
 }
 
 /** Takes an idle ring that fits off the list, and, onto `out_misfits`, all idle ones that do not:
@@ -157,19 +182,18 @@ segue_status segue_prepack_ring_lease(segue_device *device,
     const int32_t node = segue_prepack_numa_node(device);
     const uint32_t capacity = capacity_of(limits);
     struct segue_prepack_slot_memory *slots = calloc(capacity, sizeof(slots[0]));
+    if (slots == NULL)
+        return segue_prepack_fail_memory("staging memory");
     struct segue_prepack_ring *misfits = NULL;
-    struct segue_prepack_ring *given_up = NULL;
-    struct segue_prepack_ring *ring = NULL;
+    segue_status status = SEGUE_OK;
     (void)pthread_mutex_lock(&pools_lock);
-    struct pool *pool = slots != NULL ? join_pool(device) : NULL;
-    if (pool != NULL) {
-        ring = take_idle(pool, limits, &misfits);
-        if (ring == NULL)
-            ring = make_ring(pool, limits->slot_bytes, node);
-        if (ring == NULL)
-            given_up = leave_pool(device);
-    }
-    if (ring != NULL) {
+    struct pool *pool = find_pool(device);
+    struct segue_prepack_ring *ring = take_idle(pool, limits, &misfits);
+    if (ring != NULL)
+        status = wait_until_idle(ring);
+    else
+        ring = make_ring(pool, limits->slot_bytes, node);
+    if (ring != NULL && status == SEGUE_OK) {
         // With room for as many slots as this lease allows.
         for (uint32_t i = 0; i < ring->slot_count; i++)
             slots[i] = ring->slots[i];
@@ -177,26 +201,56 @@ segue_status segue_prepack_ring_lease(segue_device *device,
         ring->slots = slots;
         slots = before;
         ring->capacity = capacity;
+        ring->most_bytes = limits->staging_bytes;
         ring->pin_ns = 0;
         ring->is_leased = true;
     }
     (void)pthread_mutex_unlock(&pools_lock);
     free(slots);
     free_rings(misfits);
-    free_rings(given_up);
+    if (status != SEGUE_OK)
+        return status;
     if (ring == NULL)
         return segue_prepack_fail_memory("staging memory");
     *out_ring = ring;
     return SEGUE_OK;
 }
 
-void segue_prepack_ring_return(segue_device *device, struct segue_prepack_ring *ring)
+void segue_prepack_ring_return(struct segue_prepack_ring *ring,
+                               const struct segue_semaphore_value busy[2])
 {
     (void)pthread_mutex_lock(&pools_lock);
+    for (int i = 0; busy != NULL && i < 2; i++)
+        ring->busy[i] = busy[i];
     ring->is_leased = false;
-    struct segue_prepack_ring *given_up = leave_pool(device);
     (void)pthread_mutex_unlock(&pools_lock);
-    free_rings(given_up);
+}
+
+void segue_prepack_ring_forget(segue_device *device, const segue_semaphore *busy)
+{
+    (void)pthread_mutex_lock(&pools_lock);
+    struct pool *pool = find_pool(device);
+    for (struct segue_prepack_ring *ring = pool->rings; ring != NULL; ring = ring->next) {
+        // A lost device copies nothing any more.
+        if (busy != NULL && (ring->busy[0].semaphore == busy || ring->busy[1].semaphore == busy))
+            (void)wait_until_idle(ring);
+    }
+    (void)pthread_mutex_unlock(&pools_lock);
+}
+
+bool segue_prepack_ring_may_grow(segue_device *device, const struct segue_prepack_ring *ring)
+{
+    if (ring->slot_count >= ring->capacity)
+        return false;
+    if (ring->slot_count < 2)
+        return true;
+    uint64_t held_bytes = ring->slot_bytes;
+    (void)pthread_mutex_lock(&pools_lock);
+    const struct segue_prepack_ring *other = find_pool(device)->rings;
+    for (; other != NULL; other = other->next)
+        held_bytes += other->held_bytes;
+    (void)pthread_mutex_unlock(&pools_lock);
+    return held_bytes <= ring->most_bytes;
 }
 
 segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_ring *ring)
@@ -223,7 +277,9 @@ segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_
     }
     slot.data = data;
     ring->slots[ring->slot_count++] = slot;
+    (void)pthread_mutex_lock(&pools_lock);
     ring->held_bytes += slot.size_bytes;
+    (void)pthread_mutex_unlock(&pools_lock);
     ring->pin_ns += segue_pack_now_ns() - start_ns;
     return SEGUE_OK;
 }
@@ -247,19 +303,21 @@ segue_status segue_prepack_staging_create(segue_device *device,
         return segue_prepack_fail_memory("staging memory");
     staging->device = device;
     struct segue_prepack_ring *ring = NULL;
-    status = segue_prepack_ring_lease(device, &settled, &ring);
-    while (status == SEGUE_OK && ring->slot_count < ring->capacity)
-        status = segue_prepack_ring_grow(device, ring);
+    status = segue_prepack_pool_join(device);
     if (status != SEGUE_OK) {
-        if (ring != NULL)
-            segue_prepack_ring_return(device, ring);
         free(staging);
         return status;
     }
-    // The lease ends, its place as a user of the pool stays.
-    (void)pthread_mutex_lock(&pools_lock);
-    ring->is_leased = false;
-    (void)pthread_mutex_unlock(&pools_lock);
+    status = segue_prepack_ring_lease(device, &settled, &ring);
+    while (status == SEGUE_OK && ring->slot_count < ring->capacity)
+        status = segue_prepack_ring_grow(device, ring);
+    if (ring != NULL)
+        segue_prepack_ring_return(ring, NULL);
+    if (status != SEGUE_OK) {
+        segue_prepack_pool_leave(device);
+        free(staging);
+        return status;
+    }
     *out_staging = staging;
     return SEGUE_OK;
 }
@@ -268,9 +326,6 @@ void segue_prepack_staging_destroy(segue_prepack_staging *staging)
 {
     if (staging == NULL)
         return;
-    (void)pthread_mutex_lock(&pools_lock);
-    struct segue_prepack_ring *given_up = leave_pool(staging->device);
-    (void)pthread_mutex_unlock(&pools_lock);
-    free_rings(given_up);
+    segue_prepack_pool_leave(staging->device);
     free(staging);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file pinned.h
- * Pinned memory for uploads: rings of slots, known to the whole process, each in use by one stream
- * at a time. A device's rings live as long as it has a user: a stream that has leased one, or a
- * segue_prepack_staging.
+ * Pinned memory for uploads: rings of slots, known to the whole process, each in use by one load at
+ * a time. A device's rings live as long as its pool has a user: a plan or a segue_prepack_staging.
+ * Plans whose load is over have given theirs back, so that plans one after the other use the same
+ * one, pinned once.
  */
 #ifndef SEGUE_PREPACK_PINNED_H
 #define SEGUE_PREPACK_PINNED_H
@@ -32,7 +33,11 @@ struct segue_prepack_ring {
     int32_t node;
     /** Of this lease. */
     uint64_t pin_ns;
+    /** Most bytes that the device's rings may hold together if this one grows beyond two slots. */
+    uint64_t most_bytes;
     bool is_leased;
+    /** What was given back may still be copied until these have been reached; NULL: it was. */
+    struct segue_semaphore_value busy[2];
     struct segue_prepack_ring *next;
 };
 
@@ -41,13 +46,28 @@ struct segue_prepack_ring {
 segue_status segue_prepack_settle_staging(segue_device *device,
                                           struct segue_prepack_limits *limits);
 
-/** An idle ring of the device with such slots, or a new one without any. `limits` are settled. */
+/** One user more of the device's pool. */
+segue_status segue_prepack_pool_join(segue_device *device);
+/** One user less; with the last one all rings are given up. What is submitted keeps what it reads.
+ */
+void segue_prepack_pool_leave(segue_device *device);
+
+/** An idle ring of the device with such slots, or a new one without any; waits until nothing copies
+ *  from it any more. `limits` are settled, the pool was joined. */
 segue_status segue_prepack_ring_lease(segue_device *device,
                                       const struct segue_prepack_limits *limits,
                                       struct segue_prepack_ring **out_ring);
-/** Gives it back. Nothing may be on its way from or to it. */
-void segue_prepack_ring_return(segue_device *device, struct segue_prepack_ring *ring);
+/** Gives it back. Nothing is read into it any more, and what copies from it is done when two points
+ *  are reached (NULL: it is done; also a semaphore may be NULL); segue_prepack_ring_forget comes
+ *  before a semaphore goes. */
+void segue_prepack_ring_return(struct segue_prepack_ring *ring,
+                               const struct segue_semaphore_value busy[2]);
+/** Waits for a semaphore that rings were returned with. NULL is fine. */
+void segue_prepack_ring_forget(segue_device *device, const segue_semaphore *busy);
 
+/** Whether one more slot may be pinned: up to the ring's capacity, and, beyond two, as long as all
+ *  rings of the device hold no more than the cap. */
+bool segue_prepack_ring_may_grow(segue_device *device, const struct segue_prepack_ring *ring);
 /** Pins one more slot, which is the last one then. slot_count is below capacity. */
 segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_ring *ring);
 

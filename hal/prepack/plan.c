@@ -92,9 +92,9 @@ void segue_prepack_plan_destroy(segue_prepack_plan *plan)
         segue_prepack_plan_cancel(plan);
         (void)pthread_join(plan->thread, NULL);
     }
+    segue_prepack_end_digests(plan);
     segue_packed_writer_abandon(plan->writer);
-    segue_prepack_stream_destroy(plan->stream);
-    segue_prepack_load_destroy(plan->load);
+    segue_prepack_close_load(plan);
     for (uint32_t i = 0; i < plan->result_count; i++) {
         segue_packed_entry_release(plan->results[i].entry);
         segue_buffer_destroy(plan->results[i].buffer);

@@ -44,6 +44,9 @@ struct segue_prepack_input {
     /** Of a file: what the cache notes its content under, if that is to be noted. */
     struct segue_packed_digest identity;
     bool is_new;
+    /** Its digest is computed by a thread. */
+    bool has_job;
+    uint32_t job;
     /** Where the constant keeps its sources. */
     segue_buffer *kept;
 };
@@ -130,6 +133,8 @@ struct segue_prepack_plan {
     /** Where the phase is: an item or a result. */
     uint32_t cursor;
 
+    /** NULL: none are computed. */
+    struct segue_prepack_digests *digests;
     struct segue_prepack_stream *stream;
     struct segue_prepack_load *load;
     segue_packed_writer *writer;
@@ -161,8 +166,8 @@ void segue_prepack_close_files(segue_prepack_plan *plan);
 /** What the load needs besides the stream (plan_load.c). */
 segue_status segue_prepack_load_create(segue_prepack_plan *plan,
                                        struct segue_prepack_load **out_load);
-/** After the stream was destroyed. NULL is fine. */
-void segue_prepack_load_destroy(struct segue_prepack_load *load);
+/** Gives up stream and load, in the order that they ask for. Either may be NULL. */
+void segue_prepack_close_load(segue_prepack_plan *plan);
 /** Brings plan->stats up to date. */
 void segue_prepack_load_count(segue_prepack_plan *plan);
 
@@ -180,6 +185,13 @@ segue_status segue_prepack_step_claim(segue_prepack_plan *plan, bool *out_done);
 segue_status segue_prepack_step_load(segue_prepack_plan *plan, bool *out_done);
 segue_status segue_prepack_step_verify(segue_prepack_plan *plan, bool *out_done);
 segue_status segue_prepack_step_store(segue_prepack_plan *plan, bool *out_done);
+
+/** Has the digests of all inputs that are read for them computed from now on (plan_digest.c). */
+segue_status segue_prepack_begin_digests(segue_prepack_plan *plan);
+/** Waits for that of an input that has_job, and computes along. */
+segue_status segue_prepack_wait_digest(segue_prepack_plan *plan, struct segue_prepack_input *input);
+/** Ends the threads; what is not computed stays so. Without digests it does nothing. */
+void segue_prepack_end_digests(segue_prepack_plan *plan);
 
 /** Looks a result up in the cache and decides where its bytes come from. */
 segue_status segue_prepack_look_up(segue_prepack_plan *plan, struct segue_prepack_result *result);

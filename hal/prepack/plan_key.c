@@ -42,53 +42,45 @@ static void digest_identity(const struct segue_prepack_source *source,
     segue_packed_digest_bytes(&record, sizeof(record), out_digest);
 }
 
-/** The content of a file's range, from the cache's notes or by reading it. */
-static segue_status digest_file(segue_prepack_plan *plan, const char *name,
-                                struct segue_prepack_input *input)
+/** Looks for the content of files' ranges in the cache's notes. */
+static segue_status find_noted(segue_prepack_plan *plan)
 {
-    const struct segue_prepack_source *source = &input->params;
-    bool settled = false;
-    segue_status status = segue_packed_source_identity(
-        source->fd, source->offset_bytes, source->size_bytes, &input->identity, &settled);
-    if (status != SEGUE_OK)
-        return status;
-    segue_packed_cache *cache = plan->params.cache;
-    if (settled && cache != NULL &&
-        segue_packed_cache_find_source(cache, &input->identity, &input->content) == SEGUE_OK)
-        return SEGUE_OK;
-    const struct segue_prepack_bytes bytes = {
-        .source = source, .size_bytes = source->size_bytes, .name = name};
-    status = segue_prepack_bytes_digest(&bytes, &input->content, &plan->stats.source_read_bytes);
-    // One that changes while it is read is caught before anything is stored.
-    input->is_new = settled && cache != NULL;
+    segue_status status = SEGUE_OK;
+    for (uint32_t i = 0; status == SEGUE_OK && i < plan->item_count; i++) {
+        for (uint32_t k = 0; status == SEGUE_OK && k < plan->items[i].input_count; k++) {
+            struct segue_prepack_input *input = &plan->items[i].inputs[k];
+            const struct segue_prepack_source *source = &input->params;
+            bool settled = false;
+            if (source->kind != SEGUE_PREPACK_FILE)
+                continue;
+            status = segue_packed_source_identity(source->fd, source->offset_bytes,
+                                                  source->size_bytes, &input->identity, &settled);
+            input->is_known = status == SEGUE_OK && settled &&
+                              segue_packed_cache_find_source(plan->params.cache, &input->identity,
+                                                             &input->content) == SEGUE_OK;
+            // One that changes while it is read is caught before anything is stored.
+            input->is_new = status == SEGUE_OK && settled && !input->is_known;
+        }
+    }
     return status;
 }
 
 static segue_status digest_input(segue_prepack_plan *plan, const char *name,
                                  struct segue_prepack_input *input)
 {
-    if (input->is_known)
-        return SEGUE_OK;
+    const struct segue_prepack_source *source = &input->params;
     segue_status status = SEGUE_OK;
     const struct segue_prepack_bytes bytes = {
-        .source = &input->params, .size_bytes = input->params.size_bytes, .name = name};
-    switch (input->params.kind) {
-    case SEGUE_PREPACK_TENSOR: // A range of a file since it was added.
-    case SEGUE_PREPACK_FILE:
-        status = digest_file(plan, name, input);
-        break;
-    case SEGUE_PREPACK_HOST:
+        .source = source, .size_bytes = source->size_bytes, .name = name};
+    if (input->is_known)
+        return SEGUE_OK;
+    if (source->kind == SEGUE_PREPACK_GENERATOR && source->identity_bytes != 0)
+        digest_identity(source, &input->content);
+    else if (input->has_job)
+        status = segue_prepack_wait_digest(plan, input);
+    else
         status =
             segue_prepack_bytes_digest(&bytes, &input->content, &plan->stats.source_read_bytes);
-        break;
-    case SEGUE_PREPACK_GENERATOR:
-        if (input->params.identity_bytes != 0)
-            digest_identity(&input->params, &input->content);
-        else
-            status =
-                segue_prepack_bytes_digest(&bytes, &input->content, &plan->stats.source_read_bytes);
-        break;
-    }
     input->is_known = status == SEGUE_OK;
     return status;
 }
@@ -276,14 +268,27 @@ static segue_status add_result(segue_prepack_plan *plan, uint32_t at)
     return segue_prepack_look_up(plan, result);
 }
 
+/** Before the first key: with a cache, all constants need theirs. */
+static segue_status begin_keys(segue_prepack_plan *plan)
+{
+    plan->results = calloc((size_t)plan->item_count + 1, sizeof(plan->results[0]));
+    if (plan->results == NULL)
+        return segue_prepack_fail_memory("the results of a plan");
+    if (plan->params.cache == NULL)
+        return SEGUE_OK;
+    const segue_status status = find_noted(plan);
+    return status == SEGUE_OK ? segue_prepack_begin_digests(plan) : status;
+}
+
 segue_status segue_prepack_step_keys(segue_prepack_plan *plan, bool *out_done)
 {
     if (plan->results == NULL) {
-        plan->results = calloc((size_t)plan->item_count + 1, sizeof(plan->results[0]));
-        if (plan->results == NULL)
-            return segue_prepack_fail_memory("the results of a plan");
+        const segue_status status = begin_keys(plan);
+        if (status != SEGUE_OK)
+            return status;
     }
     if (plan->cursor == plan->item_count) {
+        segue_prepack_end_digests(plan);
         *out_done = true;
         return SEGUE_OK;
     }

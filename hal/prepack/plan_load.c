@@ -7,6 +7,7 @@
 #include "error.h"
 #include "files.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -416,8 +417,14 @@ segue_status segue_prepack_load_create(segue_prepack_plan *plan,
     return SEGUE_OK;
 }
 
-void segue_prepack_load_destroy(struct segue_prepack_load *load)
+void segue_prepack_close_load(segue_prepack_plan *plan)
 {
+    struct segue_prepack_load *load = plan->load;
+    if (load != NULL)
+        segue_prepack_upload_settle(load->upload);
+    segue_prepack_stream_destroy(plan->stream);
+    plan->stream = NULL;
+    plan->load = NULL;
     if (load == NULL)
         return;
     segue_prepack_upload_destroy(load->upload);
@@ -438,6 +445,12 @@ void segue_prepack_load_count(segue_prepack_plan *plan)
     segue_prepack_upload_get_stats(plan->load->upload, &upload);
     stats->peak_staging_bytes = upload.staging_bytes;
     stats->staging_node = upload.node;
+    if (upload.unpinned_count > stats->unpinned_slot_count)
+        segue_prepack_plan_log(plan, SEGUE_LOG_WARNING,
+                               "prepack: no more memory could be pinned; going on with %" PRIu64
+                               " bytes of it",
+                               upload.staging_bytes);
+    stats->unpinned_slot_count = upload.unpinned_count;
     stats->pin_ns = upload.pin_ns;
     stats->read_ns = upload.read_ns;
     stats->read_wait_ns = upload.read_wait_ns;
@@ -464,6 +477,10 @@ segue_status segue_prepack_step_load(segue_prepack_plan *plan, bool *out_done)
     if (status != SEGUE_OK || !is_idle)
         return status;
     if (load->comes_again) {
+        // What was copied of a corrupt entry must not come after what takes its place.
+        status = segue_prepack_stream_finish(plan->stream);
+        if (status != SEGUE_OK)
+            return status;
         load->comes_again = false;
         load->raw_bytes = 0;
         plan->cursor = plan->item_count;
@@ -473,5 +490,8 @@ segue_status segue_prepack_step_load(segue_prepack_plan *plan, bool *out_done)
     segue_prepack_raw_destroy(&load->raw);
     load->raw_bytes = 0;
     *out_done = true;
-    return segue_prepack_stream_flush(plan->stream);
+    status = segue_prepack_stream_flush(plan->stream);
+    if (status == SEGUE_OK)
+        segue_prepack_upload_rest(load->upload);
+    return status;
 }

@@ -13,13 +13,11 @@
 static segue_status fail_plan(segue_prepack_plan *plan, segue_status status)
 {
     plan->failure = status;
+    segue_prepack_end_digests(plan);
     segue_packed_writer_abandon(plan->writer);
     plan->writer = NULL;
     // Waits for what was submitted, which may still write the buffers.
-    segue_prepack_stream_destroy(plan->stream);
-    plan->stream = NULL;
-    segue_prepack_load_destroy(plan->load);
-    plan->load = NULL;
+    segue_prepack_close_load(plan);
     return status;
 }
 

@@ -42,6 +42,10 @@ struct segue_prepack_readers {
     struct segue_prepack_reader_stats stats;
     /** Of the thread that waits. */
     struct reader waiter;
+    /** As many as are to be started; the first one starts the others, so that nobody waits for it:
+     *  thread_count is its own until it has ended. */
+    uint32_t wanted_count;
+    bool has_first;
     uint32_t thread_count;
     pthread_t threads[];
 };
@@ -219,6 +223,16 @@ static void *run(void *context)
     return NULL;
 }
 
+static void *run_first(void *context)
+{
+    struct segue_prepack_readers *readers = context;
+    readers->thread_count = 1;
+    while (readers->thread_count < readers->wanted_count &&
+           pthread_create(&readers->threads[readers->thread_count], NULL, run, readers) == 0)
+        readers->thread_count++;
+    return run(readers);
+}
+
 struct segue_prepack_readers *segue_prepack_readers_create(uint32_t thread_count)
 {
     struct segue_prepack_readers *readers =
@@ -232,14 +246,14 @@ struct segue_prepack_readers *segue_prepack_readers_create(uint32_t thread_count
     (void)pthread_cond_init(&readers->has_work, NULL);
     (void)pthread_cond_init(&readers->is_done, &clock);
     (void)pthread_condattr_destroy(&clock);
+    readers->wanted_count = thread_count;
     // Signals are the program's business, not that of these threads.
     sigset_t all;
     sigset_t before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (readers->thread_count < thread_count &&
-           pthread_create(&readers->threads[readers->thread_count], NULL, run, readers) == 0)
-        readers->thread_count++;
+    readers->has_first =
+        thread_count != 0 && pthread_create(&readers->threads[0], NULL, run_first, readers) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return readers;
 }
@@ -252,7 +266,9 @@ void segue_prepack_readers_destroy(struct segue_prepack_readers *readers)
     readers->ends = true;
     (void)pthread_cond_broadcast(&readers->has_work);
     (void)pthread_mutex_unlock(&readers->lock);
-    for (uint32_t i = 0; i < readers->thread_count; i++)
+    if (readers->has_first)
+        (void)pthread_join(readers->threads[0], NULL);
+    for (uint32_t i = 1; i < readers->thread_count; i++)
         (void)pthread_join(readers->threads[i], NULL);
     segue_prepack_uring_destroy(readers->waiter.ring);
     (void)pthread_cond_destroy(&readers->is_done);
@@ -277,9 +293,9 @@ void segue_prepack_readers_add(struct segue_prepack_readers *readers,
         readers->first = piece;
     readers->last = piece;
     // One unit needs one thread; the rest may sleep on.
-    if (readers->thread_count != 0 && piece->units_left == 1)
+    if (readers->has_first && piece->units_left == 1)
         (void)pthread_cond_signal(&readers->has_work);
-    else if (readers->thread_count != 0)
+    else if (readers->has_first)
         (void)pthread_cond_broadcast(&readers->has_work);
     (void)pthread_mutex_unlock(&readers->lock);
 }

@@ -11,14 +11,14 @@
 #define DEFAULT_COMMANDS 1024
 #define DEFAULT_AGE_NS UINT64_C(2000000)
 
-/** One of both queues. */
+/** One of the queues; NULL: not needed yet. */
 struct lane {
     segue_queue *queue;
     /** Reaches n when the lane's part of increment n is done. */
     segue_semaphore *progress;
     /** What is being recorded; NULL: nothing. */
     segue_command_buffer *recording;
-    /** The other lane's increment that the recording waits for. */
+    /** Of a lane of copies: the increment of packings that the recording waits for. */
     uint64_t after;
     /** The last increment submitted that has a part on this lane. */
     uint64_t last;
@@ -27,8 +27,13 @@ struct lane {
 struct segue_prepack_stream {
     segue_device *device;
     struct segue_prepack_limits limits;
-    struct lane copies;
+    struct lane copies[SEGUE_PREPACK_COPY_QUEUES];
     struct lane packings;
+    /** Bytes of the next increment; whether those after it have twice as many, up to the limit. */
+    uint64_t limit_bytes;
+    bool grows;
+    /** The last increment submitted that has copies. */
+    uint64_t last_copied;
     /** Of the increment that is being recorded. */
     uint64_t pending_bytes;
     uint64_t pending_commands;
@@ -50,13 +55,23 @@ static void settle_limits(struct segue_prepack_limits *limits)
     limits->age_ns = with_default(limits->age_ns, DEFAULT_AGE_NS);
 }
 
-static segue_status open_lane(segue_device *device, const char *label, struct lane *lane)
+/** Makes a lane's queue, if it has none. */
+static segue_status open_lane(struct segue_prepack_stream *stream, struct lane *lane)
 {
-    const struct segue_queue_params params = {.label = label};
-    segue_status status = segue_queue_create(device, &params, &lane->queue);
-    if (status == SEGUE_OK)
-        status = segue_semaphore_create(device, 0, &lane->progress);
+    const struct segue_queue_params params = {
+        .label = lane == &stream->packings ? "prepack packing" : "prepack copies"};
+    segue_status status = SEGUE_OK;
+    if (lane->progress == NULL)
+        status = segue_semaphore_create(stream->device, 0, &lane->progress);
+    if (status == SEGUE_OK && lane->queue == NULL)
+        status = segue_queue_create(stream->device, &params, &lane->queue);
     return status;
+}
+
+/** The lane that an increment's copies are on. */
+static struct lane *copy_lane(struct segue_prepack_stream *stream, uint64_t increment)
+{
+    return &stream->copies[increment % SEGUE_PREPACK_COPY_QUEUES];
 }
 
 segue_status segue_prepack_stream_create(segue_device *device,
@@ -69,28 +84,31 @@ segue_status segue_prepack_stream_create(segue_device *device,
     stream->device = device;
     stream->limits = *limits;
     settle_limits(&stream->limits);
-    segue_status status = open_lane(device, "prepack copies", &stream->copies);
-    if (status == SEGUE_OK)
-        status = open_lane(device, "prepack packing", &stream->packings);
-    if (status != SEGUE_OK) {
-        segue_prepack_stream_destroy(stream);
-        return status;
-    }
+    stream->limit_bytes = stream->limits.first_bytes;
+    // The first increment should not be followed by a wait for a large one.
+    stream->grows = limits->next_bytes == 0;
     *out_stream = stream;
     return SEGUE_OK;
+}
+
+static void close_lane(struct lane *lane)
+{
+    segue_command_buffer_destroy(lane->recording);
+    // Waits until it is idle.
+    segue_queue_destroy(lane->queue);
 }
 
 void segue_prepack_stream_destroy(struct segue_prepack_stream *stream)
 {
     if (stream == NULL)
         return;
-    segue_command_buffer_destroy(stream->copies.recording);
-    segue_command_buffer_destroy(stream->packings.recording);
-    // Wait until they are idle; the packings wait for copies.
-    segue_queue_destroy(stream->packings.queue);
-    segue_queue_destroy(stream->copies.queue);
+    // The packings wait for copies.
+    close_lane(&stream->packings);
+    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        close_lane(&stream->copies[i]);
     segue_semaphore_destroy(stream->packings.progress);
-    segue_semaphore_destroy(stream->copies.progress);
+    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        segue_semaphore_destroy(stream->copies[i].progress);
     free(stream);
 }
 
@@ -102,17 +120,18 @@ uint64_t segue_prepack_stream_increment(const struct segue_prepack_stream *strea
 /** Whether no copies were submitted yet: fingerprints of packers come before. */
 static bool is_first(const struct segue_prepack_stream *stream)
 {
-    return stream->copies.last == 0;
+    return stream->last_copied == 0;
 }
 
 uint64_t segue_prepack_stream_limit_bytes(const struct segue_prepack_stream *stream)
 {
-    return is_first(stream) ? stream->limits.first_bytes : stream->limits.next_bytes;
+    return stream->limit_bytes;
 }
 
 static bool is_recording(const struct segue_prepack_stream *stream)
 {
-    return stream->copies.recording != NULL || stream->packings.recording != NULL;
+    return stream->copies[0].recording != NULL || stream->copies[1].recording != NULL ||
+           stream->packings.recording != NULL;
 }
 
 /** Opens a lane's command buffer of the next increment. */
@@ -131,28 +150,36 @@ static segue_status begin(struct segue_prepack_stream *stream, struct lane *lane
         .label = "prepack",
     };
     lane->after = 0;
-    segue_status status = segue_command_buffer_create(stream->device, &params, &lane->recording);
+    segue_status status = open_lane(stream, lane);
+    if (status == SEGUE_OK)
+        status = segue_command_buffer_create(stream->device, &params, &lane->recording);
     if (status == SEGUE_OK)
         status = segue_command_buffer_begin(lane->recording);
     return status;
 }
 
-/** Submits a lane's part of the increment, behind what it needs of the other lane. */
-static segue_status submit_lane(struct segue_prepack_stream *stream, struct lane *lane,
-                                const struct lane *other)
+/** Adds what a lane has been given so far to the waits of a submission. */
+static void add_wait(const struct lane *lane, uint64_t value, struct segue_semaphore_value *waits,
+                     uint32_t *count)
 {
-    if (lane->recording == NULL)
-        return SEGUE_OK;
+    if (value != 0)
+        waits[(*count)++] =
+            (struct segue_semaphore_value){.semaphore = lane->progress, .value = value};
+}
+
+/** Submits a lane's part of the increment, behind what it needs of the others. */
+static segue_status submit_lane(struct segue_prepack_stream *stream, struct lane *lane,
+                                const struct segue_semaphore_value *waits, uint32_t wait_count)
+{
     segue_status status = segue_command_buffer_end(lane->recording);
     if (status != SEGUE_OK)
         return status;
     const uint64_t increment = segue_prepack_stream_increment(stream);
-    const struct segue_semaphore_value wait = {.semaphore = other->progress, .value = lane->after};
     const struct segue_semaphore_value signal = {.semaphore = lane->progress, .value = increment};
     const struct segue_execution execution = {.command_buffer = lane->recording};
     const struct segue_submission submission = {
-        .waits = &wait,
-        .wait_count = lane->after != 0,
+        .waits = waits,
+        .wait_count = wait_count,
         .executions = &execution,
         .execution_count = 1,
         .signals = &signal,
@@ -167,15 +194,44 @@ static segue_status submit_lane(struct segue_prepack_stream *stream, struct lane
     return SEGUE_OK;
 }
 
+static segue_status submit_copies(struct segue_prepack_stream *stream)
+{
+    struct lane *lane = copy_lane(stream, segue_prepack_stream_increment(stream));
+    if (lane->recording == NULL)
+        return SEGUE_OK;
+    struct segue_semaphore_value wait;
+    uint32_t wait_count = 0;
+    add_wait(&stream->packings, lane->after, &wait, &wait_count);
+    const segue_status status = submit_lane(stream, lane, &wait, wait_count);
+    if (status != SEGUE_OK)
+        return status;
+    stream->last_copied = lane->last;
+    const uint64_t next_bytes = stream->limits.next_bytes;
+    stream->limit_bytes = stream->grows && stream->limit_bytes < next_bytes / 2
+                              ? 2 * stream->limit_bytes
+                              : next_bytes;
+    return SEGUE_OK;
+}
+
+static segue_status submit_packings(struct segue_prepack_stream *stream)
+{
+    if (stream->packings.recording == NULL)
+        return SEGUE_OK;
+    struct segue_semaphore_value waits[SEGUE_PREPACK_COPY_QUEUES];
+    uint32_t wait_count = 0;
+    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        add_wait(&stream->copies[i], stream->copies[i].last, waits, &wait_count);
+    return submit_lane(stream, &stream->packings, waits, wait_count);
+}
+
 segue_status segue_prepack_stream_flush(struct segue_prepack_stream *stream)
 {
     if (!is_recording(stream))
         return SEGUE_OK;
     const uint64_t start_ns = segue_pack_now_ns();
-    segue_status status = submit_lane(stream, &stream->copies, &stream->packings);
-    stream->packings.after = stream->copies.last;
+    segue_status status = submit_copies(stream);
     if (status == SEGUE_OK)
-        status = submit_lane(stream, &stream->packings, &stream->copies);
+        status = submit_packings(stream);
     const uint64_t now_ns = segue_pack_now_ns();
     stream->stats.submit_ns += now_ns - start_ns;
     if (status != SEGUE_OK)
@@ -215,14 +271,15 @@ segue_status segue_prepack_stream_copy(struct segue_prepack_stream *stream,
     segue_status status = SEGUE_OK;
     if (after > stream->stats.increment_count)
         status = segue_prepack_stream_flush(stream);
+    struct lane *lane = copy_lane(stream, segue_prepack_stream_increment(stream));
     if (status == SEGUE_OK)
-        status = begin(stream, &stream->copies);
+        status = begin(stream, lane);
     if (status == SEGUE_OK)
-        status = segue_cmd_copy(stream->copies.recording, from, to);
+        status = segue_cmd_copy(lane->recording, from, to);
     if (status != SEGUE_OK)
         return status;
-    if (after > stream->copies.after)
-        stream->copies.after = after;
+    if (after > lane->after)
+        lane->after = after;
     stream->pending_bytes += from.length_bytes;
     stream->pending_commands++;
     stream->stats.uploaded_bytes += from.length_bytes;
@@ -240,10 +297,24 @@ segue_status segue_prepack_stream_dispatch(struct segue_prepack_stream *stream,
     return status;
 }
 
-segue_status segue_prepack_stream_query_copied(struct segue_prepack_stream *stream,
-                                               uint64_t *out_increment)
+void segue_prepack_stream_get_copied(
+    const struct segue_prepack_stream *stream,
+    struct segue_semaphore_value out_points[SEGUE_PREPACK_COPY_QUEUES])
 {
-    return segue_semaphore_query(stream->copies.progress, out_increment);
+    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        out_points[i] = (struct segue_semaphore_value){.semaphore = stream->copies[i].progress,
+                                                       .value = stream->copies[i].last};
+}
+
+segue_status segue_prepack_stream_is_copied(struct segue_prepack_stream *stream, uint64_t increment,
+                                            bool *out_is_copied)
+{
+    uint64_t reached = 0;
+    segue_status status = SEGUE_OK;
+    if (increment != 0 && increment <= stream->stats.increment_count)
+        status = segue_semaphore_query(copy_lane(stream, increment)->progress, &reached);
+    *out_is_copied = status == SEGUE_OK && reached >= increment;
+    return status;
 }
 
 /** Waits until a lane has reached an increment. */
@@ -263,7 +334,7 @@ static segue_status wait_for(struct segue_prepack_stream *stream, const struct l
 segue_status segue_prepack_stream_wait_copied(struct segue_prepack_stream *stream,
                                               uint64_t increment)
 {
-    return wait_for(stream, &stream->copies, increment);
+    return wait_for(stream, copy_lane(stream, increment), increment);
 }
 
 segue_status segue_prepack_stream_wait_packed(struct segue_prepack_stream *stream,
@@ -274,10 +345,13 @@ segue_status segue_prepack_stream_wait_packed(struct segue_prepack_stream *strea
 
 segue_status segue_prepack_stream_reap(struct segue_prepack_stream *stream)
 {
-    uint64_t reached = 0;
-    segue_status status = segue_semaphore_query(stream->copies.progress, &reached);
-    if (status == SEGUE_OK)
-        status = segue_semaphore_query(stream->packings.progress, &reached);
+    const struct lane *lanes[] = {&stream->copies[0], &stream->copies[1], &stream->packings};
+    segue_status status = SEGUE_OK;
+    for (size_t i = 0; status == SEGUE_OK && i < sizeof(lanes) / sizeof(lanes[0]); i++) {
+        uint64_t reached = 0;
+        if (lanes[i]->progress != NULL)
+            status = segue_semaphore_query(lanes[i]->progress, &reached);
+    }
     return status;
 }
 
@@ -285,24 +359,29 @@ segue_status segue_prepack_stream_signal(struct segue_prepack_stream *stream,
                                          const struct segue_semaphore_value *signal)
 {
     segue_status status = segue_prepack_stream_flush(stream);
+    if (status == SEGUE_OK)
+        status = open_lane(stream, &stream->copies[0]);
     if (status != SEGUE_OK)
         return status;
-    const struct segue_semaphore_value packed = {.semaphore = stream->packings.progress,
-                                                 .value = stream->packings.last};
+    struct segue_semaphore_value waits[1 + SEGUE_PREPACK_COPY_QUEUES];
+    uint32_t wait_count = 0;
+    add_wait(&stream->packings, stream->packings.last, waits, &wait_count);
+    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        add_wait(&stream->copies[i], stream->copies[i].last, waits, &wait_count);
     const struct segue_submission submission = {
-        .waits = &packed,
-        .wait_count = stream->packings.last != 0,
+        .waits = waits,
+        .wait_count = wait_count,
         .signals = signal,
         .signal_count = 1,
     };
-    return segue_queue_submit(stream->copies.queue, &submission);
+    return segue_queue_submit(stream->copies[0].queue, &submission);
 }
 
 segue_status segue_prepack_stream_finish(struct segue_prepack_stream *stream)
 {
     segue_status status = segue_prepack_stream_flush(stream);
-    if (status == SEGUE_OK)
-        status = wait_for(stream, &stream->copies, stream->copies.last);
+    for (uint32_t i = 0; status == SEGUE_OK && i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        status = wait_for(stream, &stream->copies[i], stream->copies[i].last);
     if (status == SEGUE_OK)
         status = wait_for(stream, &stream->packings, stream->packings.last);
     return status;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file stream.h
- * Copies and dispatches, submitted in increments on two queues: the dispatches of an increment run
- * after its copies and all earlier ones, beside the copies of the next increments. An increment is
- * submitted when one of its limits is reached.
+ * Copies and dispatches, submitted in increments: the dispatches of an increment run on a queue of
+ * their own after its copies and all earlier ones, beside the copies of the next increments. Copies
+ * of successive increments take turns on two queues, in no order with each other: between two
+ * copies of one queue the bus is idle for some microseconds. An increment is submitted when one of
+ * its limits is reached.
  *
  * One thread at a time. A stream that has failed stays failed: only destroy is left.
  */
@@ -12,6 +14,9 @@
 
 #include <segue/prepack.h>
 #include <segue/segue.h>
+
+/** Queues that copies take turns on. */
+#define SEGUE_PREPACK_COPY_QUEUES 2u
 
 struct segue_prepack_stream;
 
@@ -27,7 +32,8 @@ struct segue_prepack_stream_stats {
     uint64_t wait_ns;
 };
 
-/** Makes a stream with queues of its own. Limits of 0 become their defaults. */
+/** Makes a stream, whose queues are made as they are needed. Limits of 0 become their defaults;
+ * later increments then grow from the first one to theirs. */
 segue_status segue_prepack_stream_create(segue_device *device,
                                          const struct segue_prepack_limits *limits,
                                          struct segue_prepack_stream **out_stream);
@@ -40,9 +46,8 @@ uint64_t segue_prepack_stream_increment(const struct segue_prepack_stream *strea
 uint64_t segue_prepack_stream_limit_bytes(const struct segue_prepack_stream *stream);
 
 /**
- * Copies, in no order with other copies of the same increment, and after the dispatches of
- * increment `after` (0: of none), which is submitted first if need be. Both buffers stay alive by
- * themselves.
+ * Copies, in no order with other copies, and after the dispatches of increment `after` (0: of
+ * none), which is submitted first if need be. Both buffers stay alive by themselves.
  */
 segue_status segue_prepack_stream_copy(struct segue_prepack_stream *stream,
                                        struct segue_buffer_ref from, struct segue_buffer_ref to,
@@ -58,9 +63,14 @@ segue_status segue_prepack_stream_submit_if_due(struct segue_prepack_stream *str
 /** When the increment is due by its age; UINT64_MAX where there is none, or no limit. */
 uint64_t segue_prepack_stream_deadline(const struct segue_prepack_stream *stream);
 
-/** The last increment whose copies are done. */
-segue_status segue_prepack_stream_query_copied(struct segue_prepack_stream *stream,
-                                               uint64_t *out_increment);
+/** What is reached when all copies submitted so far are done. The semaphores are the stream's; NULL
+ *  where there were none. */
+void segue_prepack_stream_get_copied(
+    const struct segue_prepack_stream *stream,
+    struct segue_semaphore_value out_points[SEGUE_PREPACK_COPY_QUEUES]);
+/** Whether the copies of an increment, which has some or is 0, are done. */
+segue_status segue_prepack_stream_is_copied(struct segue_prepack_stream *stream, uint64_t increment,
+                                            bool *out_is_copied);
 /** Waits until the copies of an increment, which has some, are done; submits it if need be. */
 segue_status segue_prepack_stream_wait_copied(struct segue_prepack_stream *stream,
                                               uint64_t increment);

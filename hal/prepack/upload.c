@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "upload.h"
 
+#include "cache.h"
 #include "direct.h"
 #include "error.h"
 #include "files.h"
@@ -10,8 +11,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/** More threads than this do not read faster. */
-#define MOST_READERS 12u
+/** By default: more threads than this do not read faster. */
+#define DEFAULT_READERS 12u
+/** Whoever asks for more gets as many. */
+#define MOST_READERS 64u
 /** Pieces on their way at most. */
 #define WINDOW 64u
 /** Slots that are pinned while files are read from the page cache: two that are read into, two that
@@ -36,21 +39,33 @@ struct flight {
     uint32_t slot;
     uint64_t slot_offset_bytes;
     bool is_last;
+    /** Of an entry that is checked, and not whole chunks: checked when it has arrived. */
+    bool is_part;
 };
 
 struct segue_prepack_upload {
     segue_device *device;
+    bool has_joined;
     struct segue_prepack_limits limits;
     struct segue_prepack_owner owner;
     struct segue_prepack_stream *stream;
     struct segue_prepack_readers *readers;
     struct segue_prepack_direct *direct;
+    /** NULL: not leased. */
     struct segue_prepack_ring *ring;
     struct slot *slots;
     /** Where the next bytes go; slots are taken in turn. */
     uint32_t current;
     /** Slots that are worth being pinned. */
     uint32_t wanted_slots;
+    /** None could not be pinned. */
+    bool grows;
+    /** Of earlier leases. */
+    uint64_t pin_ns_before;
+    /** The slot that was next and not free. */
+    uint32_t awaited;
+    /** Checks what was not read as whole chunks. */
+    struct segue_packed_part *part;
     /** In a ring: those from flight_first on are on their way. */
     struct flight *flights;
     uint32_t flight_first;
@@ -65,6 +80,18 @@ struct segue_prepack_upload {
     uint64_t sent_bytes;
     struct segue_prepack_upload_stats stats;
 };
+
+void segue_prepack_settle_readers(struct segue_prepack_limits *limits)
+{
+    if (limits->reader_count == 0) {
+        const long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
+        limits->reader_count = cpu_count > 1 ? (uint32_t)cpu_count - 1 : 1;
+        if (limits->reader_count > DEFAULT_READERS)
+            limits->reader_count = DEFAULT_READERS;
+    } else if (limits->reader_count > MOST_READERS) {
+        limits->reader_count = MOST_READERS;
+    }
+}
 
 segue_status segue_prepack_upload_create(segue_device *device,
                                          const struct segue_prepack_limits *limits,
@@ -81,22 +108,19 @@ segue_status segue_prepack_upload_create(segue_device *device,
     upload->limits = *limits;
     upload->wanted_slots = WARM_SLOTS;
     upload->stats.node = -1;
-    if (upload->limits.reader_count == 0) {
-        const long cpu_count = sysconf(_SC_NPROCESSORS_ONLN);
-        upload->limits.reader_count = cpu_count > 1 ? (uint32_t)cpu_count - 1 : 1;
-        if (upload->limits.reader_count > MOST_READERS)
-            upload->limits.reader_count = MOST_READERS;
-    }
+    segue_prepack_settle_readers(&upload->limits);
     segue_status status = segue_prepack_settle_staging(device, &upload->limits);
-    if (status == SEGUE_OK)
-        status = segue_prepack_ring_lease(device, &upload->limits, &upload->ring);
     if (status == SEGUE_OK) {
-        upload->slots = calloc(upload->ring->capacity, sizeof(upload->slots[0]));
+        status = segue_prepack_pool_join(device);
+        upload->has_joined = status == SEGUE_OK;
+    }
+    if (status == SEGUE_OK) {
         upload->flights = calloc(WINDOW, sizeof(upload->flights[0]));
         upload->direct = segue_prepack_direct_create();
+        upload->part = segue_packed_part_create();
         // Whoever waits for a piece reads, too.
         upload->readers = segue_prepack_readers_create(upload->limits.reader_count - 1);
-        if (upload->slots == NULL || upload->flights == NULL || upload->direct == NULL ||
+        if (upload->flights == NULL || upload->direct == NULL || upload->part == NULL ||
             upload->readers == NULL)
             status = segue_prepack_fail_memory("an upload");
     }
@@ -116,18 +140,79 @@ void segue_prepack_upload_destroy(struct segue_prepack_upload *upload)
         segue_prepack_readers_drop(upload->readers);
     segue_prepack_readers_destroy(upload->readers);
     segue_prepack_direct_destroy(upload->direct);
+    segue_packed_part_destroy(upload->part);
     if (upload->ring != NULL)
-        segue_prepack_ring_return(upload->device, upload->ring);
+        segue_prepack_ring_return(upload->ring, NULL);
+    if (upload->has_joined)
+        segue_prepack_pool_leave(upload->device);
     free(upload->flights);
     free(upload->slots);
     free(upload);
 }
 
-/** Whether a slot is still read by something: by what is recorded or submitted, or by a piece that
- *  is on its way into it. */
-static bool is_busy(const struct slot *slot, uint64_t reached)
+void segue_prepack_upload_settle(struct segue_prepack_upload *upload)
 {
-    return slot->flight_count != 0 || slot->increment > reached;
+    if (upload == NULL)
+        return;
+    struct segue_semaphore_value points[SEGUE_PREPACK_COPY_QUEUES];
+    segue_prepack_stream_get_copied(upload->stream, points);
+    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
+        segue_prepack_ring_forget(upload->device, points[i].semaphore);
+}
+
+void segue_prepack_upload_rest(struct segue_prepack_upload *upload)
+{
+    if (upload->ring == NULL)
+        return;
+    struct segue_semaphore_value points[SEGUE_PREPACK_COPY_QUEUES];
+    segue_prepack_stream_get_copied(upload->stream, points);
+    segue_prepack_ring_return(upload->ring, points);
+    upload->ring = NULL;
+    free(upload->slots);
+    upload->slots = NULL;
+}
+
+static void count_ring(struct segue_prepack_upload *upload)
+{
+    const struct segue_prepack_ring *ring = upload->ring;
+    if (ring->held_bytes > upload->stats.staging_bytes)
+        upload->stats.staging_bytes = ring->held_bytes;
+    upload->stats.node = ring->node;
+    upload->stats.pin_ns = upload->pin_ns_before + ring->pin_ns;
+}
+
+/** Takes pinned memory, if there is none. */
+static segue_status lease_ring(struct segue_prepack_upload *upload)
+{
+    if (upload->ring != NULL)
+        return SEGUE_OK;
+    struct segue_prepack_ring *ring = NULL;
+    const segue_status status = segue_prepack_ring_lease(upload->device, &upload->limits, &ring);
+    if (status != SEGUE_OK)
+        return status;
+    upload->slots = calloc(ring->capacity, sizeof(upload->slots[0]));
+    if (upload->slots == NULL) {
+        segue_prepack_ring_return(ring, NULL);
+        return segue_prepack_fail_memory("an upload");
+    }
+    upload->ring = ring;
+    upload->current = 0;
+    upload->grows = true;
+    upload->pin_ns_before = upload->stats.pin_ns;
+    count_ring(upload);
+    return SEGUE_OK;
+}
+
+/** Whether nothing reads a slot any more: neither what is recorded or submitted, nor is a piece on
+ *  its way into it. */
+static segue_status is_free(const struct segue_prepack_upload *upload, uint32_t slot,
+                            bool *out_is_free)
+{
+    *out_is_free = false;
+    return upload->slots[slot].flight_count != 0
+               ? SEGUE_OK
+               : segue_prepack_stream_is_copied(upload->stream, upload->slots[slot].increment,
+                                                out_is_free);
 }
 
 /** Whether another slot may be pinned now. Where the first increment fits the first slot, the
@@ -135,40 +220,69 @@ static bool is_busy(const struct slot *slot, uint64_t reached)
 static bool may_grow(const struct segue_prepack_upload *upload)
 {
     const uint32_t count = upload->ring->slot_count;
-    return count < upload->ring->capacity && count < upload->wanted_slots &&
+    return upload->grows && count < upload->wanted_slots &&
            (count == 0 || segue_prepack_stream_increment(upload->stream) > 1 ||
-            segue_prepack_stream_limit_bytes(upload->stream) > upload->ring->slots[0].size_bytes);
+            segue_prepack_stream_limit_bytes(upload->stream) > upload->ring->slots[0].size_bytes) &&
+           segue_prepack_ring_may_grow(upload->device, upload->ring);
 }
 
-/** Moves on to a slot that is free, or can be made, without waiting. */
-static segue_status next_slot(struct segue_prepack_upload *upload, bool *out_found)
+/** Pins one more slot. Where memory for it is short, it goes on with those that there are. */
+static segue_status grow(struct segue_prepack_upload *upload, bool *out_found)
 {
     struct segue_prepack_ring *ring = upload->ring;
-    *out_found = false;
-    uint64_t reached = 0;
-    segue_status status = segue_prepack_stream_query_copied(upload->stream, &reached);
-    if (status != SEGUE_OK)
-        return status;
-    const uint32_t next = ring->slot_count == 0 ? 0 : (upload->current + 1) % ring->slot_count;
-    if (ring->slot_count != 0 && !is_busy(&upload->slots[next], reached)) {
-        upload->current = next;
-    } else if (may_grow(upload)) {
-        status = segue_prepack_ring_grow(upload->device, ring);
-        if (status != SEGUE_OK)
-            return status;
-        upload->current = ring->slot_count - 1;
-    } else {
+    const segue_status status = segue_prepack_ring_grow(upload->device, ring);
+    const bool is_short =
+        status == SEGUE_OUT_OF_HOST_MEMORY || status == SEGUE_OUT_OF_DEVICE_MEMORY;
+    if (is_short && ring->slot_count != 0) {
+        upload->grows = false;
+        upload->stats.unpinned_count++;
         return SEGUE_OK;
     }
+    if (status != SEGUE_OK)
+        return status;
+    count_ring(upload);
+    upload->current = ring->slot_count - 1;
     upload->slots[upload->current].used_bytes = 0;
     *out_found = true;
     return SEGUE_OK;
 }
 
-/** Makes a piece of an entry end where a chunk does, if it can: what is verified is read whole. */
+/** Moves on to a slot that is free, or can be made, without waiting; the first one, which may be
+ *  smaller than the others, only for less than it holds, or if there is no other. */
+static segue_status next_slot(struct segue_prepack_upload *upload, uint64_t least_bytes,
+                              bool *out_found)
+{
+    struct segue_prepack_ring *ring = upload->ring;
+    *out_found = false;
+    if (ring->slot_count == 0)
+        return grow(upload, out_found);
+    uint32_t next = (upload->current + 1) % ring->slot_count;
+    if (ring->slots[next].size_bytes < least_bytes)
+        next = (next + 1) % ring->slot_count;
+    const bool is_small = ring->slots[next].size_bytes < least_bytes;
+    bool free_now = false;
+    segue_status status = is_free(upload, next, &free_now);
+    if (status == SEGUE_OK && (!free_now || is_small) && may_grow(upload))
+        status = grow(upload, out_found);
+    if (status != SEGUE_OK || *out_found)
+        return status;
+    upload->awaited = next;
+    if (!free_now)
+        return SEGUE_OK;
+    upload->current = next;
+    upload->slots[next].used_bytes = 0;
+    *out_found = true;
+    return SEGUE_OK;
+}
+
+/** Makes a piece of an entry end where a chunk does, if it can: the first one, where the piece
+ * begins within it, so that the next piece is whole chunks, and else the last one. */
 static uint64_t whole_chunks(uint64_t offset_bytes, uint64_t piece_bytes, uint64_t length_bytes)
 {
-    const uint64_t beyond_bytes = (offset_bytes + piece_bytes) % SEGUE_PACKED_CHUNK_BYTES;
+    const uint64_t first_bytes = SEGUE_PACKED_CHUNK_BYTES - offset_bytes % SEGUE_PACKED_CHUNK_BYTES;
+    if (first_bytes != SEGUE_PACKED_CHUNK_BYTES)
+        return piece_bytes < first_bytes ? piece_bytes : first_bytes;
+    const uint64_t beyond_bytes = piece_bytes % SEGUE_PACKED_CHUNK_BYTES;
     return piece_bytes < length_bytes && beyond_bytes < piece_bytes ? piece_bytes - beyond_bytes
                                                                     : piece_bytes;
 }
@@ -231,14 +345,28 @@ static uint64_t piece_length(const struct segue_prepack_upload *upload, uint64_t
     return piece_bytes;
 }
 
-/** Whether a piece is read as whole chunks where that matters. */
-static bool is_whole(const struct segue_prepack_job *job, uint64_t offset_bytes,
-                     uint64_t length_bytes)
+/** Room that the next piece of the job should have, so that what is checked is read as whole
+ * chunks; slots may be too small for that. */
+static uint64_t least_room(const struct segue_prepack_upload *upload)
+{
+    const struct segue_prepack_job *job = &upload->job;
+    if (job->bytes.entry == NULL || job->bytes.is_unchecked)
+        return 1;
+    const uint64_t offset_bytes = job->offset_bytes + upload->job_offset_bytes;
+    uint64_t least_bytes = SEGUE_PACKED_CHUNK_BYTES - offset_bytes % SEGUE_PACKED_CHUNK_BYTES;
+    least_bytes = smaller(least_bytes, job->length_bytes - upload->job_offset_bytes);
+    least_bytes = smaller(least_bytes, segue_prepack_stream_limit_bytes(upload->stream));
+    return smaller(least_bytes, upload->ring->slot_bytes);
+}
+
+/** Whether a piece is to be checked and is not whole chunks. */
+static bool is_part(const struct segue_prepack_job *job, uint64_t offset_bytes,
+                    uint64_t length_bytes)
 {
     const uint64_t end_bytes = offset_bytes + length_bytes;
-    return job->bytes.entry == NULL || job->bytes.is_unchecked ||
-           (offset_bytes % SEGUE_PACKED_CHUNK_BYTES == 0 &&
-            (end_bytes % SEGUE_PACKED_CHUNK_BYTES == 0 || end_bytes == job->bytes.size_bytes));
+    return job->bytes.entry != NULL && !job->bytes.is_unchecked &&
+           (offset_bytes % SEGUE_PACKED_CHUNK_BYTES != 0 ||
+            (end_bytes % SEGUE_PACKED_CHUNK_BYTES != 0 && end_bytes != job->bytes.size_bytes));
 }
 
 static struct flight *add_flight(struct segue_prepack_upload *upload)
@@ -248,6 +376,7 @@ static struct flight *add_flight(struct segue_prepack_upload *upload)
     flight->job = upload->job;
     flight->number = upload->job_number;
     flight->piece.length_bytes = 0;
+    flight->is_part = false;
     return flight;
 }
 
@@ -255,14 +384,18 @@ static struct flight *add_flight(struct segue_prepack_upload *upload)
 static segue_status send_piece(struct segue_prepack_upload *upload, bool *out_sent)
 {
     *out_sent = false;
+    segue_status status = lease_ring(upload);
+    if (status != SEGUE_OK)
+        return status;
     uint64_t place_bytes = 0;
-    int direct_fd = find_direct(upload, &place_bytes);
+    const int direct_fd = find_direct(upload, &place_bytes);
     if (direct_fd >= 0)
         upload->wanted_slots = upload->ring->capacity;
     uint64_t at_bytes = 0;
     uint64_t room_bytes = find_room(upload, direct_fd >= 0, place_bytes, &at_bytes);
-    if (room_bytes == 0) {
-        const segue_status status = next_slot(upload, out_sent);
+    const uint64_t least_bytes = least_room(upload);
+    if (room_bytes < least_bytes) {
+        status = next_slot(upload, least_bytes, out_sent);
         if (status != SEGUE_OK || !*out_sent)
             return status;
         room_bytes = find_room(upload, direct_fd >= 0, place_bytes, &at_bytes);
@@ -270,12 +403,12 @@ static segue_status send_piece(struct segue_prepack_upload *upload, bool *out_se
     struct slot *slot = &upload->slots[upload->current];
     const uint64_t offset_bytes = upload->job.offset_bytes + upload->job_offset_bytes;
     const uint64_t piece_bytes = piece_length(upload, room_bytes);
-    if (!is_whole(&upload->job, offset_bytes, piece_bytes))
-        direct_fd = -1;
     struct flight *flight = add_flight(upload);
+    flight->is_part = is_part(&upload->job, offset_bytes, piece_bytes);
     flight->slot = upload->current;
     flight->slot_offset_bytes = at_bytes;
     flight->piece.bytes = upload->job.bytes;
+    flight->piece.bytes.is_unchecked |= flight->is_part;
     flight->piece.offset_bytes = offset_bytes;
     flight->piece.data = upload->ring->slots[upload->current].data + at_bytes;
     flight->piece.length_bytes = (size_t)piece_bytes;
@@ -337,6 +470,19 @@ static void take_off_list(struct segue_prepack_upload *upload, const struct flig
         upload->slots[flight->slot].flight_count--;
 }
 
+/** Checks a piece that the readers have not; an error becomes one of the piece. */
+static void check_part(struct segue_prepack_upload *upload, struct flight *flight)
+{
+    struct segue_prepack_piece *piece = &flight->piece;
+    const segue_status status =
+        segue_packed_entry_check_part(flight->job.bytes.entry, upload->part, piece->offset_bytes,
+                                      piece->data, piece->length_bytes);
+    if (status == SEGUE_OK)
+        return;
+    piece->error = *segue_last_error();
+    piece->error.status = status;
+}
+
 /** Records the copy of a piece that has arrived. */
 static segue_status copy_piece(struct segue_prepack_upload *upload, const struct flight *flight)
 {
@@ -391,6 +537,8 @@ static segue_status land(struct segue_prepack_upload *upload)
     take_off_list(upload, flight);
     if (flight->number == upload->void_number)
         return SEGUE_OK;
+    if (flight->is_part && flight->piece.error.status == SEGUE_OK)
+        check_part(upload, flight);
     if (flight->piece.length_bytes != 0 && flight->piece.error.status != SEGUE_OK)
         return give_up_job(upload, flight);
     if (flight->piece.length_bytes != 0)
@@ -415,8 +563,7 @@ segue_status segue_prepack_upload_pump(struct segue_prepack_upload *upload, bool
         return SEGUE_OK;
     }
     // All slots are being copied, or wait for it.
-    const uint32_t next = (upload->current + 1) % upload->ring->slot_count;
-    const uint64_t increment = upload->slots[next].increment;
+    const uint64_t increment = upload->slots[upload->awaited].increment;
     return increment == segue_prepack_stream_increment(upload->stream)
                ? segue_prepack_stream_flush(upload->stream)
                : segue_prepack_stream_wait_copied(upload->stream, increment);
@@ -428,9 +575,6 @@ void segue_prepack_upload_get_stats(const struct segue_prepack_upload *upload,
     struct segue_prepack_reader_stats readers;
     segue_prepack_readers_get_stats(upload->readers, &readers);
     *out_stats = upload->stats;
-    out_stats->staging_bytes = upload->ring->held_bytes;
-    out_stats->node = upload->ring->node;
-    out_stats->pin_ns = upload->ring->pin_ns;
     out_stats->read_ns = readers.read_ns;
     out_stats->cached_bytes = readers.cached_bytes;
     out_stats->direct_bytes = readers.direct_bytes;

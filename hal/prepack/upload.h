@@ -45,8 +45,10 @@ struct segue_prepack_owner {
 
 /** Counts of a pipeline. */
 struct segue_prepack_upload_stats {
-    /** Pinned memory held now, which only grows. */
+    /** Most pinned memory that was held. */
     uint64_t staging_bytes;
+    /** Slots that could not be pinned for want of memory: it went on with fewer. */
+    uint32_t unpinned_count;
     int32_t node;
     uint64_t pin_ns;
     /** When the first byte was about to be read; 0: not yet. Monotonic. */
@@ -62,12 +64,18 @@ struct segue_prepack_upload_stats {
 
 struct segue_prepack_upload;
 
+/** Fills in reader_count where it is 0, and caps it. */
+void segue_prepack_settle_readers(struct segue_prepack_limits *limits);
+
 /** Makes a pipeline that copies by `stream`. Limits of 0 become defaults. */
 segue_status segue_prepack_upload_create(segue_device *device,
                                          const struct segue_prepack_limits *limits,
                                          struct segue_prepack_stream *stream,
                                          const struct segue_prepack_owner *owner,
                                          struct segue_prepack_upload **out_upload);
+/** Waits for all copies that the stream was given, if it has submitted them: for what comes before
+ *  the stream is destroyed. NULL is fine. */
+void segue_prepack_upload_settle(struct segue_prepack_upload *upload);
 /** Drops what is being read. The stream has been destroyed, so that no slot is copied any more.
  * NULL is fine. */
 void segue_prepack_upload_destroy(struct segue_prepack_upload *upload);
@@ -76,6 +84,10 @@ void segue_prepack_upload_destroy(struct segue_prepack_upload *upload);
  *  or submits an increment that has become too old meanwhile. *out_idle: there was nothing left to
  *  do. Once it has failed, only destroy is left. */
 segue_status segue_prepack_upload_pump(struct segue_prepack_upload *upload, bool *out_idle);
+
+/** There is nothing left to do, and the stream was flushed: gives pinned memory back, for others to
+ *  use once its copies are done. A later pump takes some again. */
+void segue_prepack_upload_rest(struct segue_prepack_upload *upload);
 
 void segue_prepack_upload_get_stats(const struct segue_prepack_upload *upload,
                                     struct segue_prepack_upload_stats *out_stats);

@@ -129,6 +129,22 @@ static segue_status read_use(const struct segue_json *at,
     return SEGUE_OK;
 }
 
+/** Bytes are an address in memory, or a value from outside: not both. */
+static segue_status check_pointers(const struct segue_json *at,
+                                   const struct segue_trace_dispatch *dispatch,
+                                   const struct segue_constant_use *use)
+{
+    for (uint32_t i = 0; i < dispatch->pointer_count; i++) {
+        uint32_t position = dispatch->pointers[i].position_bytes;
+        if (use->offset_bytes < position + sizeof(uint64_t) &&
+            position < use->offset_bytes + use->size_bytes) {
+            return segue_json_fail(at, "overlaps the address at %" PRIu32 ", one of the pointers",
+                                   position);
+        }
+    }
+    return SEGUE_OK;
+}
+
 segue_status segue_trace_read_constant_uses(const struct segue_json *at, segue_trace *trace,
                                             const struct segue_trace_command_buffer *command_buffer,
                                             const struct segue_entry_point *entry,
@@ -146,6 +162,9 @@ segue_status segue_trace_read_constant_uses(const struct segue_json *at, segue_t
     for (uint32_t i = 0; status == SEGUE_OK && i < count; i++) {
         struct segue_json element = segue_json_element(&child, i);
         status = read_use(&element, command_buffer, entry, end, &uses[i]);
+        if (status == SEGUE_OK) {
+            status = check_pointers(&element, dispatch, &uses[i]);
+        }
         end = (uint64_t)uses[i].offset_bytes + uses[i].size_bytes;
     }
     dispatch->constant_uses = uses;

@@ -141,16 +141,31 @@ static const struct segue_written_buffer *find_address(const segue_trace_writer 
     return NULL;
 }
 
+/** Whether submissions give any of eight bytes of the constants: what is recorded there is not what
+ *  the kernel gets. */
+static bool is_given(const struct segue_dispatch *dispatch, uint32_t position)
+{
+    for (uint32_t i = 0; i < dispatch->constant_use_count; i++) {
+        const struct segue_constant_use *use = &dispatch->constant_uses[i];
+        if (use->offset_bytes < position + sizeof(uint64_t) &&
+            position < use->offset_bytes + use->size_bytes) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /** Notes the addresses in one constant, at multiples of 8 as pointers are. */
 static segue_status add_constant_pointers(segue_trace_writer *writer, json_t *array,
-                                          const unsigned char *constants, uint32_t begin,
+                                          const struct segue_dispatch *dispatch, uint32_t begin,
                                           uint32_t size_bytes)
 {
+    const unsigned char *constants = dispatch->constants;
     for (uint32_t i = 0; i + sizeof(uint64_t) <= size_bytes; i += (uint32_t)sizeof(uint64_t)) {
         uint64_t address;
         memcpy(&address, constants + begin + i, sizeof(address));
         const struct segue_written_buffer *buffer = find_address(writer, address);
-        if (buffer == NULL) {
+        if (buffer == NULL || is_given(dispatch, begin + i)) {
             continue;
         }
         json_t *item =
@@ -179,7 +194,7 @@ static segue_status add_pointers(void *context, json_t *command,
     uint32_t begin = 0;
     for (uint32_t i = 0; status == SEGUE_OK && i < entry->parameter_count; i++) {
         if (entry->parameters[i].kind == SEGUE_PARAMETER_CONSTANT) {
-            status = add_constant_pointers(context, array, dispatch->constants, begin,
+            status = add_constant_pointers(context, array, dispatch, begin,
                                            entry->parameters[i].size_bytes);
             begin += entry->parameters[i].size_bytes;
         }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// fault KIND|all lives|AREA: fails driver calls, driver allocations or host allocations of each
-// scenario, one at a time, once and for ever. Each time the scenario must report it, leave nothing
-// behind, and succeed when tried again. SEGUE_TEST_FAULTS=all takes every fault of long scenarios,
-// too; otherwise these are taken at even distances, and SEGUE_TEST_FAULTS=8 takes about 8 of each
-// scenario instead of the usual 32.
+// fault KIND|all lives|AREA[.CASE]: fails driver calls, driver allocations or host allocations of
+// each scenario, one at a time, once and for ever. Each time the scenario must report it, leave
+// nothing behind, and succeed when tried again. SEGUE_TEST_FAULTS=all takes every fault of long
+// scenarios, too; otherwise these are taken at even distances, and SEGUE_TEST_FAULTS=8 takes about
+// 8 of each scenario instead of the usual 32. SEGUE_TEST_SHARD=3/16 takes the third of 16 parts of
+// what would be taken: 16 processes, 1/16 to 16/16, take all of it.
 #include "faulty_memory.h"
 #include "scenario.h"
 
@@ -62,9 +63,10 @@ static struct {
     bool every_fault;
     /** Faults of a long scenario, otherwise. */
     uint64_t many;
-    /** The driver's log of its calls, in memory. */
-    int log_file;
-    char log_path[64];
+    /** Of the faults that would be taken, this process takes one out of `shard_count`, from number
+     *  `shard` on. */
+    uint64_t shard;
+    uint64_t shard_count;
     /** What Segue logged as warnings or errors in the last run, cut to fit. */
     char warnings[65536];
     /** The first line that a fault of the last run is the reason of and that was logged as an
@@ -181,25 +183,6 @@ static void SEGUE_PRINTF(1, 2) complain(const char *format, ...)
         fprintf(stderr, "%s\n", segue_scenario_output());
 }
 
-/** The name of the first call that the driver failed in the last run, from its log. */
-static void faulted_call(char *out_name, size_t capacity)
-{
-    snprintf(out_name, capacity, "?");
-    FILE *file = fopen(loop.log_path, "r");
-    if (!file)
-        return;
-    char line[4096];
-    while (fgets(line, sizeof(line), file)) {
-        const char *call = strstr(line, "\"call\":\"");
-        if (!call || !strstr(line, "\"fault\":true"))
-            continue;
-        call += strlen("\"call\":\"");
-        snprintf(out_name, capacity, "%.*s", (int)strcspn(call, "\""), call);
-        break;
-    }
-    fclose(file);
-}
-
 /** Calls whose failure Segue may answer with another way to go on. */
 static bool is_probe(const char *call)
 {
@@ -282,11 +265,11 @@ static void check_dropped(const struct scenario_outcome *outcome)
 static void check_driver_fault(const struct scenario_outcome *outcome, bool forever,
                                const struct segue_soft_report *before)
 {
-    char call[64];
-    faulted_call(call, sizeof(call));
+    struct segue_soft_report now = report();
+    const char *call = now.first_fault;
     // A failure that cannot be returned, because something is being given up or can be done in
     // another way, is at least logged.
-    bool logged = strstr(loop.warnings, call) != NULL;
+    bool logged = call[0] != '\0' && strstr(loop.warnings, call) != NULL;
     bool given_up = (outcome->status == SEGUE_OK || outcome->status == SEGUE_MISMATCH) && logged;
     check_dropped(outcome);
     if (outcome->status == SEGUE_OK) {
@@ -325,11 +308,7 @@ static bool run_point(const struct scenario *scenario, struct point point)
 {
     struct scenario_outcome outcome;
     struct segue_soft_report before = report();
-    bool logging = point.kind != HOST_ALLOCATIONS && ftruncate(loop.log_file, 0) == 0 &&
-                   loop.soft->set_log_path(loop.log_path);
     run(scenario, point, &outcome);
-    if (logging)
-        loop.soft->set_log_path(NULL);
     if (!has_fired()) {
         if (outcome.status != SEGUE_OK)
             complain("without the fault: %s: %s", segue_status_name(outcome.status),
@@ -363,7 +342,8 @@ static void run_scenario(const struct scenario *scenario, enum kind kind)
     uint64_t count = must_succeed(scenario, kind);
     uint64_t stride = stride_of(count, calls);
     for (int forever = 0; forever < 2; ++forever) {
-        for (uint64_t nth = 1; totals->failures < failures_before + ENOUGH; nth += stride) {
+        for (uint64_t nth = 1 + loop.shard * stride; totals->failures < failures_before + ENOUGH;
+             nth += stride * loop.shard_count) {
             if (!run_point(scenario, (struct point){kind, nth, forever != 0}))
                 break;
             must_succeed(scenario, kind);
@@ -405,38 +385,65 @@ static void run_apart(const struct scenario *scenario, enum kind kind)
     ++totals->failures;
 }
 
-/** Runs the kinds from `first` to `last` of scenarios. */
-static void run_scenarios(const struct scenario *scenarios, size_t count, enum kind first,
-                          enum kind last)
+/** Runs the kinds from `first` to `last` of scenarios, or of the one of that name. Returns false if
+ *  there is none. */
+static bool run_scenarios(const struct scenario *scenarios, size_t count, const char *only,
+                          enum kind first, enum kind last)
 {
+    bool ran = false;
     for (int kind = first; kind <= (int)last; ++kind) {
-        for (size_t i = 0; i < count; ++i)
+        for (size_t i = 0; i < count; ++i) {
+            if (only && strcmp(scenarios[i].name, only) != 0)
+                continue;
             run_apart(&scenarios[i], (enum kind)kind);
+            ran = true;
+        }
     }
+    return ran;
 }
 
 static bool run_named(const char *what, enum kind first, enum kind last)
 {
-    if (strcmp(what, "lives") == 0) {
-        run_scenarios(segue_lives, segue_life_count, first, last);
-        return true;
-    }
-    const struct segue_conformance_area *area = segue_conformance_find(what);
+    if (strcmp(what, "lives") == 0)
+        return run_scenarios(segue_lives, segue_life_count, NULL, first, last);
+    char name[96];
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(what, "."), what);
+    const struct segue_conformance_area *area = segue_conformance_find(name);
     size_t count = 0;
     struct scenario *scenarios = area ? segue_conformance_scenarios(area, &count) : NULL;
     if (!scenarios)
         return false;
-    run_scenarios(scenarios, count, first, last);
+    bool ran = run_scenarios(scenarios, count, strchr(what, '.') ? what : NULL, first, last);
+    if (!ran)
+        fprintf(stderr, "%s: no such case\n", what);
     free(scenarios);
+    return ran;
+}
+
+/** Reads SEGUE_TEST_FAULTS and SEGUE_TEST_SHARD. Returns false, having printed why, if there is no
+ *  such part. */
+static bool read_environment(void)
+{
+    const char *faults = getenv("SEGUE_TEST_FAULTS");
+    loop.every_fault = faults && strcmp(faults, "all") == 0;
+    loop.many = segue_test_environment_number("SEGUE_TEST_FAULTS", MANY);
+    const char *shard = getenv("SEGUE_TEST_SHARD");
+    loop.shard_count = 1;
+    char rest;
+    if (!shard || !*shard)
+        return true;
+    if (sscanf(shard, "%" SCNu64 "/%" SCNu64 "%c", &loop.shard, &loop.shard_count, &rest) != 2 ||
+        loop.shard < 1 || loop.shard > loop.shard_count) {
+        fprintf(stderr, "SEGUE_TEST_SHARD is %s; expected is 1/4, 2/4, ...\n", shard);
+        return false;
+    }
+    --loop.shard;
     return true;
 }
 
 /** `keeper` keeps the driver loaded, so that its controls stay valid. */
 static int run_with(segue_device *keeper, const char *what, enum kind first, enum kind last)
 {
-    const char *faults = getenv("SEGUE_TEST_FAULTS");
-    loop.every_fault = faults && strcmp(faults, "all") == 0;
-    loop.many = segue_test_environment_number("SEGUE_TEST_FAULTS", MANY);
     loop.soft = segue_device_get_soft_api(keeper);
     loop.allocator = segue_test_faulty_allocator(&loop.memory);
     loop.run = (struct scenario_run){.params = {.allocator = &loop.allocator,
@@ -445,10 +452,8 @@ static int run_with(segue_device *keeper, const char *what, enum kind first, enu
                                      .soft = loop.soft,
                                      .arm = arm,
                                      .give_over = give_over};
-    loop.log_file = memfd_create("segue-fault", 0);
-    snprintf(loop.log_path, sizeof(loop.log_path), "/proc/self/fd/%d", loop.log_file);
     totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (totals == MAP_FAILED || loop.log_file < 0)
+    if (totals == MAP_FAILED)
         return 1;
     signal(SIGALRM, on_signal);
     signal(SIGABRT, on_signal);
@@ -456,7 +461,9 @@ static int run_with(segue_device *keeper, const char *what, enum kind first, enu
     printf("%" PRIu64 " fault points in all; %" PRIu64 " of them answered in another way, and "
            "logged; %" PRIu64 " defects\n",
            totals->points, totals->tolerated, totals->failures);
-    return !ran || totals->failures != 0 || totals->points < 10;
+    // Of a part, or of one case, there may be few.
+    bool few = loop.shard_count == 1 && !strchr(what, '.') && totals->points < 10;
+    return !ran || totals->failures != 0 || few;
 }
 
 int main(int argc, char **argv)
@@ -467,9 +474,11 @@ int main(int argc, char **argv)
         ++kind;
     if (argc != 3 || kind == KIND_COUNT) {
         fprintf(stderr, "usage: fault driver_calls|driver_allocations|host_allocations|all "
-                        "lives|AREA\n");
+                        "lives|AREA[.CASE]\n");
         return 2;
     }
+    if (!read_environment())
+        return 2;
     segue_device *keeper = NULL;
     if (segue_device_open(segue_test_device_uri(), NULL, &keeper) != SEGUE_OK ||
         !segue_device_get_soft_api(keeper)) {

@@ -158,6 +158,21 @@ static void short_constants_with_a_pointer(void **state)
          "the constants are too short for an address");
 }
 
+static void value_in_the_place_of_a_pointer(void **state)
+{
+    (void)state;
+    pair(", \"buffers\": [{\"name\": \"b\", \"size\": 64}], \"executables\": [{\"name\": \"e\", "
+         "\"format\": \"cuda\", \"source\": \"x\", \"entry_points\": [{\"name\": \"k\", "
+         "\"flags\": [\"opaque\"], \"block\": [1, 1, 1], \"parameters\": [{\"constant\": 16}]}]}], "
+         "\"command_buffers\": [{\"name\": \"c\", \"constant_slots\": [{\"name\": \"s\", \"size\": "
+         "4}], \"commands\": [{\"op\": \"dispatch\", \"executable\": \"e\", \"entry\": \"k\", "
+         "\"grid\": [1, 1, 1], \"constants\": \"00000000000000000000000000000000\", \"pointers\": "
+         "[{\"at\": 4, \"buffer\": \"b\"}], \"constant_slots\": [%s]}]}]",
+         "{\"slot\": \"s\", \"at\": 0}, {\"slot\": \"s\", \"at\": 8}",
+         "{\"slot\": \"s\", \"at\": 0}, {\"slot\": \"s\", \"at\": 12}",
+         "overlaps the address at 4, one of the pointers");
+}
+
 static void many_constants(void **state)
 {
     (void)state;
@@ -319,6 +334,7 @@ int main(void)
         pair_test(long_update),
         pair_test(update_by_a_large_tensor),
         pair_test(short_constants_with_a_pointer),
+        pair_test(value_in_the_place_of_a_pointer),
         pair_test(many_constants),
         pair_test(empty_code_file),
         pair_test(many_executed_commands),

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // bench_load URI FOLDER [MIB [TENSORS [all]]]: how fast a plan loads a file of weights into the
 // device: with a warm and a cold file, as it is and packed on the way, through a cold and a warm
-// cache, beside a mapped file that is copied tensor by tensor, and the rate of one pinned copy.
-// With `all` also by slots, readers and thresholds. One line each: GB/s, time to the first
-// submission, what the loading thread spent its time on, peaks of pinned memory and of memory for
-// sources.
+// cache, beside a mapped file that is copied tensor by tensor, the rate of pinned copies, and what
+// the disk gives past the page cache. With `all` also by slots, readers and thresholds. One line
+// each, of the best of several loads: GB/s, its part of the pinned rate, the time until a first
+// replay that uses a constant was done, the time to the first submission, what the loading thread
+// spent its time on, peaks of pinned memory, of host memory that is not page cache, and of memory
+// for sources on the device.
 #include <segue/prepack.h>
 #include <segue/quant.h>
 #include <segue/segue.h>
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +34,18 @@ struct bench {
     /** The packing kernels, and the rows of a tensor that is packed. */
     segue_executable *packer;
     struct segue_quant_matrix matrix;
+    /** Time of a pinned copy of as many bytes; 0: not known yet. */
+    double pinned_ns;
+    /** Loads of which the best one counts. */
+    uint32_t repeats;
+};
+
+/** One load. */
+struct result {
+    uint64_t time_ns;
+    uint64_t replay_ns;
+    uint64_t host_bytes;
+    struct segue_prepack_stats stats;
 };
 
 static uint64_t now_ns(void)
@@ -55,25 +71,65 @@ static void must(bool condition, const char *what)
     exit(4);
 }
 
-static void report(const struct bench *bench, const char *name, uint64_t time_ns,
-                   const struct segue_prepack_stats *stats)
+static void report_rate(const struct bench *bench, const char *name, uint64_t time_ns)
 {
     const double bytes = (double)bench->tensor_bytes * bench->tensor_count;
-    printf("%-34s %8.2f GB/s %9.2f ms", name, bytes / (double)time_ns, (double)time_ns / 1e6);
-    if (stats != NULL)
-        printf("  first %6.2f, keys %7.2f, read %7.2f, slots %7.2f, pin %6.2f, allocate %6.2f, "
-               "submit %6.2f, store %7.2f ms; readers %8.2f ms; pinned %" PRIu64
-               " MiB, sources %" PRIu64 " MiB, past the page cache %" PRIu64 " MiB, %" PRIu64
-               " increments, %u hits, node %d",
-               (double)stats->first_submit_ns / 1e6, (double)stats->key_ns / 1e6,
-               (double)stats->read_wait_ns / 1e6, (double)stats->slot_wait_ns / 1e6,
-               (double)stats->pin_ns / 1e6, (double)stats->allocate_ns / 1e6,
-               (double)stats->submit_ns / 1e6, (double)stats->store_ns / 1e6,
-               (double)stats->read_ns / 1e6, stats->peak_staging_bytes >> 20,
-               stats->peak_source_bytes >> 20, stats->direct_file_bytes >> 20,
-               stats->increment_count, stats->hit_count, stats->staging_node);
-    puts("");
+    printf("%-34s %7.2f GB/s (%.3f of pinned) %9.2f ms", name, bytes / (double)time_ns,
+           bench->pinned_ns / (double)time_ns, (double)time_ns / 1e6);
+}
+
+static void report(const struct bench *bench, const char *name, const struct result *result)
+{
+    const struct segue_prepack_stats *stats = &result->stats;
+    report_rate(bench, name, result->time_ns);
+    printf("; replayed at %9.2f ms; first %5.2f, keys %7.2f, read %7.2f, slots %6.2f, pin %5.2f, "
+           "allocate %5.2f, submit %5.2f, store %7.2f ms; readers %8.2f ms; pinned %" PRIu64
+           " MiB, host +%.1f MiB, sources %" PRIu64 " MiB, past the page cache %" PRIu64
+           " MiB, %" PRIu64 " increments, %u hits\n",
+           (double)result->replay_ns / 1e6, (double)stats->first_submit_ns / 1e6,
+           (double)stats->key_ns / 1e6, (double)stats->read_wait_ns / 1e6,
+           (double)stats->slot_wait_ns / 1e6, (double)stats->pin_ns / 1e6,
+           (double)stats->allocate_ns / 1e6, (double)stats->submit_ns / 1e6,
+           (double)stats->store_ns / 1e6, (double)stats->read_ns / 1e6,
+           stats->peak_staging_bytes >> 20, (double)result->host_bytes / 1048576,
+           stats->peak_source_bytes >> 20, stats->direct_file_bytes >> 20, stats->increment_count,
+           stats->hit_count);
     (void)fflush(stdout);
+}
+
+/** Memory of the process that is no file's. */
+static uint64_t host_bytes(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[128];
+    uint64_t sum_kib = 0;
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, "RssAnon:", 8) == 0 || strncmp(line, "RssShmem:", 9) == 0)
+            sum_kib += strtoull(strchr(line, ':') + 1, NULL, 10);
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    return sum_kib << 10;
+}
+
+/** Looks every millisecond how much memory there is. */
+struct watch {
+    pthread_t thread;
+    atomic_bool ends;
+    uint64_t peak_bytes;
+};
+
+static void *run_watch(void *context)
+{
+    struct watch *watch = context;
+    while (!atomic_load(&watch->ends)) {
+        const uint64_t bytes = host_bytes();
+        if (bytes > watch->peak_bytes)
+            watch->peak_bytes = bytes;
+        const struct timespec pause = {.tv_nsec = 1000000};
+        (void)nanosleep(&pause, NULL);
+    }
+    return NULL;
 }
 
 static void make_file(const struct bench *bench)
@@ -174,16 +230,9 @@ enum form {
     PACKED,
 };
 
-/** One load by a plan, from the opening of the file to the point. */
-static void load_form(const struct bench *bench, const char *name, segue_packed_cache *cache,
-                      enum form form)
+/** Adds all tensors to a plan. */
+static void add_tensors(const struct bench *bench, segue_prepack_plan *plan, int fd, enum form form)
 {
-    const int fd = open(bench->file, O_RDONLY | O_CLOEXEC);
-    must(fd >= 0, bench->file);
-    segue_prepack_plan *plan = NULL;
-    const struct segue_prepack_params params = {.cache = cache, .limits = bench->limits};
-    const uint64_t start_ns = now_ns();
-    check(segue_prepack_plan_create(bench->device, &params, &plan), "plan");
     for (uint32_t i = 0; i < bench->tensor_count; i++) {
         char tensor_name[32];
         (void)snprintf(tensor_name, sizeof(tensor_name), "tensor %u", i);
@@ -198,32 +247,113 @@ static void load_form(const struct bench *bench, const char *name, segue_packed_
         else
             add_matrix(bench, plan, source, form == PACKED);
     }
+}
+
+/** Records a graph that reads the last constant, and replays it behind the plan. */
+static void replay(const struct bench *bench, segue_prepack_plan *plan, uint32_t constant)
+{
+    struct segue_semaphore_value point;
+    segue_prepack_plan_get_point(plan, &point);
+    const struct segue_buffer_params params = {.size_bytes = 256};
+    segue_buffer *from = NULL;
+    segue_buffer *to = NULL;
+    segue_queue *queue = NULL;
+    segue_command_buffer *command_buffer = NULL;
+    check(segue_prepack_plan_get_buffer(plan, constant, &from), "constant");
+    check(segue_buffer_create(bench->device, &params, &to), "buffer");
+    check(segue_queue_create(bench->device, NULL, &queue), "queue");
+    check(segue_command_buffer_create(bench->device, NULL, &command_buffer), "recording");
+    check(segue_command_buffer_begin(command_buffer), "begin");
+    const struct segue_buffer_ref source = {.buffer = from, .length_bytes = 256};
+    const struct segue_buffer_ref target = {.buffer = to, .length_bytes = 256};
+    check(segue_cmd_copy(command_buffer, source, target), "copy");
+    check(segue_command_buffer_end(command_buffer), "end");
+    const struct segue_execution execution = {.command_buffer = command_buffer};
+    const struct segue_submission submission = {
+        .waits = &point, .wait_count = 1, .executions = &execution, .execution_count = 1};
+    check(segue_queue_submit(queue, &submission), "submit");
+    check(segue_queue_wait_idle(queue), "replay");
+    segue_command_buffer_destroy(command_buffer);
+    segue_queue_destroy(queue);
+    segue_buffer_destroy(to);
+    segue_buffer_destroy(from);
+}
+
+/** How a load is made. */
+struct way {
+    enum form form;
+    bool is_cached;
+    bool is_watched;
+    enum segue_packed_verification verification;
+    uint32_t flags;
+};
+
+/** One load by a plan, from the opening of file and cache to the point. */
+static struct result load_once(const struct bench *bench, const struct way *way)
+{
+    struct result result = {0};
+    struct watch watch = {.peak_bytes = 0};
+    const uint64_t before_bytes = host_bytes();
+    if (way->is_watched)
+        must(pthread_create(&watch.thread, NULL, run_watch, &watch) == 0, "thread");
+    const uint64_t start_ns = now_ns();
+    const int fd = open(bench->file, O_RDONLY | O_CLOEXEC);
+    must(fd >= 0, bench->file);
+    segue_packed_cache *cache = NULL;
+    const struct segue_packed_cache_params cache_params = {
+        .path = bench->cache, .flags = way->flags, .verification = way->verification};
+    if (way->is_cached)
+        check(segue_packed_cache_open(&cache_params, &cache), "cache");
+    segue_prepack_plan *plan = NULL;
+    const struct segue_prepack_params params = {.cache = cache, .limits = bench->limits};
+    check(segue_prepack_plan_create(bench->device, &params, &plan), "plan");
+    add_tensors(bench, plan, fd, way->form);
     check(segue_prepack_plan_run(plan), "run");
     struct segue_semaphore_value point;
     segue_prepack_plan_get_point(plan, &point);
     check(segue_semaphore_wait(point.semaphore, point.value, SEGUE_TIMEOUT_INFINITE), "wait");
-    const uint64_t time_ns = now_ns() - start_ns;
-    struct segue_prepack_stats stats;
-    segue_prepack_plan_get_stats(plan, &stats);
-    report(bench, name, time_ns, &stats);
+    result.time_ns = now_ns() - start_ns;
+    replay(bench, plan, bench->tensor_count - 1);
+    result.replay_ns = now_ns() - start_ns;
+    segue_prepack_plan_get_stats(plan, &result.stats);
+    if (way->is_watched) {
+        atomic_store(&watch.ends, true);
+        (void)pthread_join(watch.thread, NULL);
+        result.host_bytes = watch.peak_bytes > before_bytes ? watch.peak_bytes - before_bytes : 0;
+    }
     segue_prepack_plan_destroy(plan);
-    (void)close(fd);
-}
-
-static void load(const struct bench *bench, const char *name, segue_packed_cache *cache)
-{
-    load_form(bench, name, cache, PLAIN);
-}
-
-static void load_cached(const struct bench *bench, const char *name,
-                        enum segue_packed_verification verification, uint32_t flags)
-{
-    const struct segue_packed_cache_params params = {
-        .path = bench->cache, .flags = flags, .verification = verification};
-    segue_packed_cache *cache = NULL;
-    check(segue_packed_cache_open(&params, &cache), "cache");
-    load(bench, name, cache);
     segue_packed_cache_close(cache);
+    (void)close(fd);
+    return result;
+}
+
+/** The best of several loads, each after taking `cold` (NULL: nothing) out of the page cache; the
+ *  memory is that of one more, which is watched. */
+static void load_way(const struct bench *bench, const char *name, const struct way *way,
+                     const char *cold, uint32_t repeats)
+{
+    struct result best = {.time_ns = UINT64_MAX};
+    for (uint32_t i = 0; i < repeats; i++) {
+        if (cold != NULL)
+            cool(cold);
+        const struct result result = load_once(bench, way);
+        if (result.time_ns < best.time_ns)
+            best = result;
+    }
+    if (repeats > 1) {
+        struct way watched = *way;
+        watched.is_watched = true;
+        if (cold != NULL)
+            cool(cold);
+        best.host_bytes = load_once(bench, &watched).host_bytes;
+    }
+    report(bench, name, &best);
+}
+
+static void load(const struct bench *bench, const char *name)
+{
+    const struct way way = {.form = PLAIN};
+    load_way(bench, name, &way, NULL, bench->repeats);
 }
 
 /** The usual way: map the file, copy each tensor. */
@@ -244,7 +374,8 @@ static void load_mapped(const struct bench *bench)
             segue_buffer_write(buffers[i], 0, data + i * bench->tensor_bytes, bench->tensor_bytes),
             "write");
     }
-    report(bench, "mapped file, copied by tensor", now_ns() - start_ns, NULL);
+    report_rate(bench, "mapped file, copied by tensor", now_ns() - start_ns);
+    puts("");
     for (uint32_t i = 0; i < bench->tensor_count; i++)
         segue_buffer_destroy(buffers[i]);
     free(buffers);
@@ -253,7 +384,7 @@ static void load_mapped(const struct bench *bench)
 }
 
 /** One copy of pinned memory, again and again: what the bus gives. */
-static void measure_pinned(const struct bench *bench)
+static void measure_pinned(struct bench *bench)
 {
     const uint64_t size_bytes = bench->tensor_bytes;
     const struct segue_buffer_params host = {.size_bytes = size_bytes,
@@ -284,25 +415,60 @@ static void measure_pinned(const struct bench *bench)
             check(segue_queue_wait_idle(queue), "wait");
     }
     check(segue_queue_wait_idle(queue), "wait");
-    report(bench, "pinned copy", now_ns() - start_ns, NULL);
+    const uint64_t time_ns = now_ns() - start_ns;
+    bench->pinned_ns = (double)time_ns;
+    report_rate(bench, "pinned copies of a tensor each", time_ns);
+    puts("");
     segue_command_buffer_destroy(command_buffer);
     segue_queue_destroy(queue);
     segue_buffer_destroy(to);
     segue_buffer_destroy(from);
 }
 
-/** Host memory of the process: what is its own, and the most that there was, page cache included.
- */
-static void report_memory(void)
+/** A thread of several that read the file past the page cache. */
+struct disk_reader {
+    const struct bench *bench;
+    atomic_uint_fast64_t *next_bytes;
+};
+
+#define DISK_UNIT_BYTES (UINT64_C(1) << 20)
+
+static void *read_disk(void *context)
 {
-    FILE *file = fopen("/proc/self/status", "re");
-    char line[128];
-    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-        if (strncmp(line, "RssAnon", 7) == 0 || strncmp(line, "VmHWM", 5) == 0)
-            (void)fputs(line, stdout);
+    const struct disk_reader *reader = context;
+    const uint64_t size_bytes = reader->bench->tensor_bytes * reader->bench->tensor_count;
+    const int fd = open(reader->bench->file, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    void *data = aligned_alloc(4096, DISK_UNIT_BYTES);
+    must(fd >= 0 && data != NULL, "O_DIRECT");
+    for (;;) {
+        const uint64_t at = atomic_fetch_add(reader->next_bytes, DISK_UNIT_BYTES);
+        if (at >= size_bytes)
+            break;
+        must(pread(fd, data, DISK_UNIT_BYTES, (off_t)at) > 0, "pread");
     }
-    if (file != NULL)
-        (void)fclose(file);
+    free(data);
+    (void)close(fd);
+    return NULL;
+}
+
+/** What the disk gives. */
+static void measure_disk(const struct bench *bench)
+{
+    for (uint32_t count = 1; count <= 16; count *= 4) {
+        cool(bench->file);
+        pthread_t threads[16];
+        atomic_uint_fast64_t next_bytes = 0;
+        struct disk_reader reader = {.bench = bench, .next_bytes = &next_bytes};
+        const uint64_t start_ns = now_ns();
+        for (uint32_t i = 0; i < count; i++)
+            must(pthread_create(&threads[i], NULL, read_disk, &reader) == 0, "thread");
+        for (uint32_t i = 0; i < count; i++)
+            (void)pthread_join(threads[i], NULL);
+        char name[64];
+        (void)snprintf(name, sizeof(name), "disk, O_DIRECT, %u threads", count);
+        report_rate(bench, name, now_ns() - start_ns);
+        puts("");
+    }
 }
 
 static const char *size_name(char name[64], const char *what, uint64_t size_bytes)
@@ -323,27 +489,27 @@ static void run_curves(struct bench *bench)
         bench->limits = (struct segue_prepack_limits){.slot_bytes = size_bytes};
         segue_prepack_staging *staging = NULL;
         check(segue_prepack_staging_create(bench->device, &bench->limits, &staging), "staging");
-        load(bench, size_name(name, "slots of", size_bytes), NULL);
+        load(bench, size_name(name, "slots of", size_bytes));
         segue_prepack_staging_destroy(staging);
     }
     segue_prepack_staging *staging = NULL;
     check(segue_prepack_staging_create(bench->device, NULL, &staging), "staging");
-    for (uint32_t readers = 1; readers <= 16; readers *= 2) {
+    for (uint32_t readers = 1; readers <= 16; readers += readers < 8 ? readers : 2) {
         bench->limits = (struct segue_prepack_limits){.reader_count = readers};
         (void)snprintf(name, sizeof(name), "%u readers", readers);
-        load(bench, name, NULL);
+        load(bench, name);
     }
     static const uint64_t next_bytes[] = {1u << 18, 1u << 20, 1u << 21, 1u << 22,
                                           1u << 23, 1u << 24, 1u << 25, UINT64_MAX};
     for (size_t i = 0; i < sizeof(next_bytes) / sizeof(next_bytes[0]); i++) {
         bench->limits = (struct segue_prepack_limits){
             .next_bytes = next_bytes[i], .next_commands = off, .age_ns = off};
-        load(bench, size_name(name, "later increments of", next_bytes[i]), NULL);
+        load(bench, size_name(name, "later increments of", next_bytes[i]));
     }
     static const uint64_t first_bytes[] = {1u << 16, 1u << 18, 1u << 19, 1u << 20, 1u << 22};
     for (size_t i = 0; i < sizeof(first_bytes) / sizeof(first_bytes[0]); i++) {
         bench->limits = (struct segue_prepack_limits){.first_bytes = first_bytes[i]};
-        load(bench, size_name(name, "first increment of", first_bytes[i]), NULL);
+        load(bench, size_name(name, "first increment of", first_bytes[i]));
     }
     segue_prepack_staging_destroy(staging);
     // Everything staged, then submitted: what the increments are worth.
@@ -355,48 +521,66 @@ static void run_curves(struct bench *bench)
         .next_commands = off,
         .age_ns = off};
     check(segue_prepack_staging_create(bench->device, &bench->limits, &staging), "staging");
-    load(bench, "one submission", NULL);
+    load(bench, "one submission");
     segue_prepack_staging_destroy(staging);
+}
+
+/** What comes from the file. */
+static void run_files(struct bench *bench)
+{
+    static const struct way plain = {.form = PLAIN};
+    static const struct way parts = {.form = PARTS};
+    static const struct way packed = {.form = PACKED};
+    load_way(bench, "warm file", &plain, NULL, bench->repeats);
+    if (bench->matrix.rows != 0) {
+        load_way(bench, "warm file, parts as they are", &parts, NULL, bench->repeats);
+        load_way(bench, "warm file, packed", &packed, NULL, bench->repeats);
+    }
+    measure_disk(bench);
+    load_way(bench, "cold file", &plain, bench->file, 2);
+    bench->limits.reading = SEGUE_PREPACK_READ_CACHED;
+    load_way(bench, "cold file, by the page cache", &plain, bench->file, 1);
+    bench->limits.reading = SEGUE_PREPACK_READ_AUTO;
+}
+
+/** What comes from a cache, after building it. */
+static void run_cache(const struct bench *bench)
+{
+    struct way way = {.form = PLAIN, .is_cached = true};
+    way.verification = SEGUE_PACKED_VERIFY_SAMPLED;
+    load_way(bench, "warm file, empty cache", &way, NULL, 1);
+    // What building it has left to write is not to be measured below.
+    sync();
+    char pack[600];
+    (void)snprintf(pack, sizeof(pack), "%s/generation-0000000000000001.pack", bench->cache);
+    load_way(bench, "warm cache, sampled", &way, NULL, bench->repeats);
+    way.verification = SEGUE_PACKED_VERIFY_OFF;
+    load_way(bench, "warm cache, off", &way, NULL, bench->repeats);
+    way.verification = SEGUE_PACKED_VERIFY_FULL;
+    load_way(bench, "warm cache, full on host", &way, NULL, bench->repeats);
+    way.flags = SEGUE_PACKED_CACHE_VERIFY_ON_DEVICE;
+    load_way(bench, "warm cache, full on device", &way, NULL, bench->repeats);
+    way.flags = 0;
+    way.verification = SEGUE_PACKED_VERIFY_SAMPLED;
+    load_way(bench, "cold cache, sampled", &way, pack, 2);
+    (void)unlink(pack);
 }
 
 static void run(struct bench *bench, bool all)
 {
+    static const struct way plain = {.form = PLAIN};
     measure_pinned(bench);
     load_mapped(bench);
     load_mapped(bench);
-    load(bench, "warm file, first in the process", NULL);
+    load_way(bench, "warm file, first in the process", &plain, NULL, 1);
     segue_prepack_staging *staging = NULL;
     check(segue_prepack_staging_create(bench->device, NULL, &staging), "staging");
-    load(bench, "warm file", NULL);
-    load(bench, "warm file", NULL);
-    if (bench->matrix.rows != 0) {
-        load_form(bench, "warm file, parts as they are", NULL, PARTS);
-        load_form(bench, "warm file, packed", NULL, PACKED);
-        load_form(bench, "warm file, parts as they are", NULL, PARTS);
-        load_form(bench, "warm file, packed", NULL, PACKED);
-    }
-    cool(bench->file);
-    load(bench, "cold file", NULL);
-    cool(bench->file);
-    bench->limits.reading = SEGUE_PREPACK_READ_CACHED;
-    load(bench, "cold file, by the page cache", NULL);
-    bench->limits.reading = SEGUE_PREPACK_READ_AUTO;
-    load_cached(bench, "warm file, empty cache", SEGUE_PACKED_VERIFY_SAMPLED, 0);
-    char pack[600];
-    (void)snprintf(pack, sizeof(pack), "%s/generation-0000000000000001.pack", bench->cache);
-    load_cached(bench, "warm cache, sampled", SEGUE_PACKED_VERIFY_SAMPLED, 0);
-    load_cached(bench, "warm cache, sampled", SEGUE_PACKED_VERIFY_SAMPLED, 0);
-    load_cached(bench, "warm cache, off", SEGUE_PACKED_VERIFY_OFF, 0);
-    load_cached(bench, "warm cache, full on host", SEGUE_PACKED_VERIFY_FULL, 0);
-    load_cached(bench, "warm cache, full on device", SEGUE_PACKED_VERIFY_FULL,
-                SEGUE_PACKED_CACHE_VERIFY_ON_DEVICE);
-    cool(pack);
-    load_cached(bench, "cold cache, sampled", SEGUE_PACKED_VERIFY_SAMPLED, 0);
-    segue_prepack_staging_destroy(staging);
-    (void)unlink(pack);
-    report_memory();
     if (all)
         run_curves(bench);
+    bench->limits = (struct segue_prepack_limits){.reading = SEGUE_PREPACK_READ_AUTO};
+    run_files(bench);
+    run_cache(bench);
+    segue_prepack_staging_destroy(staging);
 }
 
 int main(int argc, char **argv)
@@ -406,7 +590,8 @@ int main(int argc, char **argv)
         return 2;
     }
     const uint64_t size_mib = argc > 3 ? strtoull(argv[3], NULL, 10) : 1024;
-    struct bench bench = {.tensor_count = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 64};
+    struct bench bench = {.tensor_count = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 64,
+                          .repeats = 5};
     bench.tensor_bytes = (size_mib << 20) / (bench.tensor_count != 0 ? bench.tensor_count : 1);
     bench.tensor_bytes -= bench.tensor_bytes % 4096;
     (void)snprintf(bench.file, sizeof(bench.file), "%s/weights", argv[2]);

@@ -447,54 +447,6 @@ static void test_failures_in_the_middle(void **state)
     }
 }
 
-/** Staging memory that is kept: pinned once, used by plan after plan, and by one at a time. */
-static void test_kept_staging(void **state)
-{
-    struct segue_test *test = *state;
-    const uint64_t cap = UINT64_C(1) << 20;
-    const struct segue_prepack_limits limits = {.staging_bytes = cap, .slot_bytes = cap / 4};
-    const struct segue_prepack_limits bad = {.staging_bytes = 100};
-    segue_prepack_staging *staging = NULL;
-    CHECK_ERROR(segue_prepack_staging_create(test->device, &bad, &staging), SEGUE_INVALID_ARGUMENT,
-                "staging_bytes");
-    CHECK_STATUS(segue_prepack_staging_create(NULL, NULL, &staging), SEGUE_INVALID_ARGUMENT);
-    CHECK_OK(segue_prepack_staging_create(test->device, &limits, &staging));
-    struct segue_memory_stats before = test_plan_memory(test);
-    assert_int_equal(before.host_visible.current_bytes, cap);
-    const struct segue_prepack_params params = {.limits = limits};
-    for (int i = 0; i < 3; i++) {
-        segue_prepack_plan *plan = test_plan_make(test, &params);
-        (void)test_plan_add(plan, "constant", test_plan_generated(5, 3 * cap), NULL);
-        CHECK_OK(segue_prepack_plan_run(plan));
-        test_plan_wait(plan);
-        test_plan_check_words(plan, 0, 5, UINT32_MAX, (uint32_t)(3 * cap / 4));
-        assert_int_equal(test_plan_memory(test).host_visible.allocation_count,
-                         before.host_visible.allocation_count);
-        segue_prepack_plan_destroy(plan);
-    }
-    // Two plans at a time have two rings, and what is pinned is given back with the last user.
-    segue_prepack_plan *plans[2];
-    for (int i = 0; i < 2; i++) {
-        plans[i] = test_plan_make(test, &params);
-        (void)test_plan_add(plans[i], "constant", test_plan_generated(5, 3 * cap), NULL);
-        CHECK_OK(segue_prepack_plan_run(plans[i]));
-        test_plan_wait(plans[i]);
-    }
-    const uint64_t both = test_plan_memory(test).host_visible.current_bytes;
-    assert_true(both > cap && both <= 2 * cap);
-    segue_prepack_staging_destroy(staging);
-    segue_prepack_plan_destroy(plans[0]);
-    assert_int_equal(test_plan_memory(test).host_visible.current_bytes, both);
-    // Slots of another size: idle ones that do not fit do not stay beside them.
-    const struct segue_prepack_params other = {
-        .limits = {.staging_bytes = cap, .slot_bytes = cap / 8}};
-    plans[0] = test_plan_make(test, &other);
-    assert_true(test_plan_memory(test).host_visible.current_bytes < both);
-    segue_prepack_plan_destroy(plans[1]);
-    segue_prepack_plan_destroy(plans[0]);
-    assert_int_equal(test_plan_memory(test).host_visible.current_bytes, 0);
-}
-
 /** Rows that do not make up what they are said to. */
 static void test_refused_rows(void **state)
 {
@@ -582,7 +534,6 @@ int main(void)
         segue_test_case(test_memory_for_sources),
         segue_test_case(test_ranges_of_matrices),
         segue_test_case(test_failures_in_the_middle),
-        segue_test_case(test_kept_staging),
         segue_test_case(test_refused_rows),
         segue_test_case(test_refused_sizes),
     };

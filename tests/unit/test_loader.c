@@ -112,7 +112,7 @@ static void test_not_the_software_driver(void **state)
     assert_non_null(strstr(segue_last_error()->message, "does not export segue_soft_get_api"));
     assert_int_equal(load_soft(FAKE_DRIVER_MISMATCH, &driver), SEGUE_UNAVAILABLE);
     assert_non_null(
-        strstr(segue_last_error()->message, "control version 99, this library needs 2"));
+        strstr(segue_last_error()->message, "control version 99, this library needs 3"));
     assert_int_equal(load_soft("/nonexistent/soft.so", &driver), SEGUE_UNAVAILABLE);
     assert_non_null(strstr(segue_last_error()->message, "/nonexistent/soft.so"));
 }

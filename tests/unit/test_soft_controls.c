@@ -29,11 +29,15 @@ static void test_nth_call(void **state)
     assert_cuda(hit, cu.cuDeviceGetCount(&count));
     assert_ok(cu.cuDeviceGetCount(&count));
     assert_int_equal(1, soft_report().fault_count);
+    assert_string_equal("cuDeviceGetCount", soft_report().first_fault);
+    cu.api->reset_report();
+    assert_string_equal("", soft_report().first_fault);
     arm(2, true, NULL);
     assert_ok(cu.cuDeviceGetCount(&count));
     assert_cuda(hit, cu.cuDeviceGetCount(&count));
     assert_cuda(hit, cu.cuCtxSynchronize());
-    assert_int_equal(3, soft_report().fault_count);
+    assert_int_equal(2, soft_report().fault_count);
+    assert_string_equal("cuDeviceGetCount", soft_report().first_fault);
     cu.api->set_fault(NULL);
     assert_ok(cu.cuCtxSynchronize());
     arm(0, true, NULL);
@@ -94,6 +98,7 @@ static void test_allocations(void **state)
     assert_ok(cu.cuMemAlloc(&second, 4));
     assert_int_equal(3, soft_report().allocation_count);
     assert_int_equal(1, soft_report().fault_count);
+    assert_string_equal("cuMemHostAlloc", soft_report().first_fault);
     assert_ok(cu.cuMemFree(first));
     assert_ok(cu.cuMemFree(second));
 }

@@ -104,6 +104,32 @@ static void test_queries_make_progress(void **state)
     assert_ok(cu.cuStreamDestroy(stream));
 }
 
+// A caller that only asks gets to the end of much work soon, but not at once.
+static void test_queries_lose_patience(void **state)
+{
+    (void)state;
+    enum { STORES = 4000 };
+    for (int by_stream = 0; by_stream < 2; ++by_stream) {
+        CUstream stream = make_stream(CU_STREAM_NON_BLOCKING);
+        CUevent event = make_event(0);
+        cu.api->set_paused(true);
+        for (uint32_t i = 1; i <= STORES; ++i) {
+            store(stream, 0, i);
+        }
+        assert_ok(cu.cuEventRecord(event, stream));
+        cu.api->set_paused(false);
+        int queries = 0;
+        while ((by_stream ? cu.cuStreamQuery(stream) : cu.cuEventQuery(event)) ==
+               CUDA_ERROR_NOT_READY) {
+            assert_true(++queries <= 200);
+        }
+        assert_true(queries >= 32);
+        assert_int_equal(STORES, peek(0));
+        assert_ok(cu.cuEventDestroy(event));
+        assert_ok(cu.cuStreamDestroy(stream));
+    }
+}
+
 // Work is done by and by inside of other calls.
 static void test_other_calls_make_progress(void **state)
 {
@@ -378,6 +404,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_nothing_runs_while_paused),
         TEST(test_queries_make_progress),
+        TEST(test_queries_lose_patience),
         TEST(test_other_calls_make_progress),
         TEST(test_waiting_runs_no_more_than_needed),
         TEST(test_wait_event_orders_streams),

@@ -178,7 +178,8 @@ enum segue_prepack_reading {
 /** When an increment is submitted: when any of its limits is reached. 0: the default. */
 struct segue_prepack_limits {
     /** Pinned host memory, which is never exceeded (64 MiB), and device memory for sources on their
-     *  way to being packed; in slots. */
+     *  way to being packed; in slots. Plans of a device that load at the same time share it; each has
+     *  two slots whatever the others hold. */
     uint64_t staging_bytes;
     uint64_t slot_bytes;
     /** Staged bytes and commands of the first increment, and of each later one. Every byte counts,
@@ -189,7 +190,7 @@ struct segue_prepack_limits {
     uint64_t next_commands;
     /** An increment that has begun this long ago is submitted. */
     uint64_t age_ns;
-    /** Threads that read. */
+    /** Threads that read, at most 64. */
     uint32_t reader_count;
     /** How files are read. */
     enum segue_prepack_reading reading;
@@ -226,10 +227,10 @@ typedef struct segue_prepack_staging segue_prepack_staging;
 
 /**
  * Pins the staging memory of a device now and keeps it. Plans of the device, with the same slots,
- * take theirs from it, one plan at a time; one with other slots, or with less staging memory, gives
- * up what is idle of it, so that no more is pinned than is of use. Without it each plan pins what
- * it needs as it goes, and what it has pinned is given back with the last plan or staging of the
- * device. On the NUMA node of the device, where the kernel tells and allows it.
+ * take theirs from it, one load at a time; one with other slots, or with less staging memory, gives
+ * up what is idle of it, so that no more is pinned than is of use. Without it the first plan pins
+ * what it needs as it goes, later ones use that once its load is over, and it is given up with the
+ * last plan or staging of the device. On the NUMA node of the device, where the kernel tells and allows it.
  * @param limits  staging_bytes and slot_bytes count. NULL: defaults.
  * Thread-safety: any thread.
  * @return SEGUE_OUT_OF_HOST_MEMORY, SEGUE_INVALID_ARGUMENT (limits), what pinning returns.
@@ -361,6 +362,8 @@ struct segue_prepack_stats {
     uint64_t pin_ns;
     uint64_t allocate_ns;
     uint64_t submit_ns;
+    /** Slots that could not be pinned for want of memory: the plan went on with fewer. */
+    uint32_t unpinned_slot_count;
     /** NUMA node that the slots were asked for on; -1: it is not known, or the kernel refused. */
     int32_t staging_node;
     /** A build could not be published, or another process was building: packed privately. */

@@ -101,8 +101,9 @@ struct segue_soft_fault {
 struct segue_soft_report {
     uint64_t call_count;
     uint64_t allocation_count;
-    /** Calls failed by fault injection. */
+    /** Calls failed by fault injection; the name of the first of them. */
     uint64_t fault_count;
+    char first_fault[64];
     /** Conflicting graph nodes without a path between them; the first one in words. */
     uint64_t hazard_count;
     char first_hazard[512];
@@ -152,7 +153,7 @@ struct segue_soft_api {
 };
 
 /** Version of struct segue_soft_api. */
-#define SEGUE_SOFT_API_VERSION 2
+#define SEGUE_SOFT_API_VERSION 3
 
 /** The controls of the software driver behind `device`; NULL if it is a real one. */
 SEGUE_API const struct segue_soft_api *segue_device_get_soft_api(segue_device *device);
