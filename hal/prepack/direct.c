@@ -30,6 +30,10 @@ struct cache_state {
     uint64_t recently_evicted_pages;
 };
 
+/** Of long ranges so many places are looked at, and so much of each. */
+#define SAMPLES 8u
+#define SAMPLE_BYTES (UINT64_C(64) << 10)
+
 struct opened {
     dev_t device;
     ino_t inode;
@@ -110,18 +114,37 @@ static bool is_cold_by_mapping(int fd, uint64_t offset_bytes, uint64_t length_by
     return 2 * cached_count < page_count;
 }
 
+/** Counts the pages of a range, and those of them that are cached or are to be written. False where
+ *  the kernel does not tell. */
+static bool count_pages(int fd, uint64_t offset_bytes, uint64_t length_bytes, uint64_t page_bytes,
+                        uint64_t *page_count, struct cache_state *sum)
+{
+    struct cache_range range = {.offset_bytes = offset_bytes, .length_bytes = length_bytes};
+    struct cache_state state = {0};
+    if (syscall(SYS_cachestat, fd, &range, &state, 0) != 0)
+        return false;
+    *page_count += (offset_bytes % page_bytes + length_bytes + page_bytes - 1) / page_bytes;
+    sum->cached_pages += state.cached_pages;
+    sum->dirty_pages += state.dirty_pages + state.writeback_pages;
+    return true;
+}
+
 bool segue_prepack_is_cold(int fd, uint64_t offset_bytes, uint64_t length_bytes)
 {
     if (length_bytes == 0)
         return false;
     const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
-    struct cache_range range = {.offset_bytes = offset_bytes, .length_bytes = length_bytes};
-    struct cache_state state = {0};
-    if (is_stacked(fd) || syscall(SYS_cachestat, fd, &range, &state, 0) != 0)
+    struct cache_state sum = {0};
+    uint64_t page_count = 0;
+    // The kernel goes over all pages that it is asked for, on the thread that everybody waits for.
+    const bool is_long = length_bytes > 2 * SAMPLES * SAMPLE_BYTES;
+    const uint64_t step_bytes = (length_bytes - SAMPLE_BYTES) / (SAMPLES - 1);
+    bool is_told = !is_stacked(fd);
+    for (uint64_t i = 0; is_told && i < (is_long ? SAMPLES : 1); i++)
+        is_told = count_pages(fd, offset_bytes + i * (is_long ? step_bytes : 0),
+                              is_long ? SAMPLE_BYTES : length_bytes, page_bytes, &page_count, &sum);
+    if (!is_told)
         return is_cold_by_mapping(fd, offset_bytes, length_bytes, page_bytes);
-    const uint64_t page_count =
-        (offset_bytes % page_bytes + length_bytes + page_bytes - 1) / page_bytes;
     // What is dirty would have to be written first.
-    return state.dirty_pages == 0 && state.writeback_pages == 0 &&
-           2 * state.cached_pages < page_count;
+    return sum.dirty_pages == 0 && 2 * sum.cached_pages < page_count;
 }

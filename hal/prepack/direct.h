@@ -22,7 +22,8 @@ void segue_prepack_direct_destroy(struct segue_prepack_direct *direct);
  * no plain file. Belongs to `direct`, and stays the same file whatever becomes of `fd`. */
 int segue_prepack_direct_file(struct segue_prepack_direct *direct, int fd);
 
-/** Whether most of a range is not in the page cache. False where the kernel does not tell. */
+/** Whether most of a range is not in the page cache, by samples of it if it is long. False where
+ * the kernel does not tell. */
 bool segue_prepack_is_cold(int fd, uint64_t offset_bytes, uint64_t length_bytes);
 
 #endif // SEGUE_PREPACK_DIRECT_H

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define DEFAULT_STAGING_BYTES (UINT64_C(64) << 20)
-#define DEFAULT_SLOT_BYTES (UINT64_C(4) << 20)
+#define DEFAULT_SLOT_BYTES (UINT64_C(8) << 20)
 /** The first slot is smaller, so that it is pinned and filled soon. */
 #define FIRST_SLOT_BYTES (UINT64_C(512) << 10)
 #define MOST_SLOTS 1024u
@@ -128,12 +128,10 @@ void segue_prepack_pool_leave(segue_device *device)
 static segue_status wait_until_idle(struct segue_prepack_ring *ring)
 {
     segue_status status = SEGUE_OK;
-    for (int i = 0; i < 2; i++) {
-        const struct segue_semaphore_value *busy = &ring->busy[i];
-        if (busy->semaphore != NULL && status == SEGUE_OK)
-            status = segue_semaphore_wait(busy->semaphore, busy->value, SEGUE_TIMEOUT_INFINITE);
-        ring->busy[i].semaphore = NULL;
-    }
+    if (ring->busy.semaphore != NULL)
+        status =
+            segue_semaphore_wait(ring->busy.semaphore, ring->busy.value, SEGUE_TIMEOUT_INFINITE);
+    ring->busy.semaphore = NULL;
     return status;
 }
 
@@ -217,11 +215,11 @@ segue_status segue_prepack_ring_lease(segue_device *device,
 }
 
 void segue_prepack_ring_return(struct segue_prepack_ring *ring,
-                               const struct segue_semaphore_value busy[2])
+                               const struct segue_semaphore_value *busy)
 {
     (void)pthread_mutex_lock(&pools_lock);
-    for (int i = 0; busy != NULL && i < 2; i++)
-        ring->busy[i] = busy[i];
+    if (busy != NULL)
+        ring->busy = *busy;
     ring->is_leased = false;
     (void)pthread_mutex_unlock(&pools_lock);
 }
@@ -232,7 +230,7 @@ void segue_prepack_ring_forget(segue_device *device, const segue_semaphore *busy
     struct pool *pool = find_pool(device);
     for (struct segue_prepack_ring *ring = pool->rings; ring != NULL; ring = ring->next) {
         // A lost device copies nothing any more.
-        if (busy != NULL && (ring->busy[0].semaphore == busy || ring->busy[1].semaphore == busy))
+        if (busy != NULL && ring->busy.semaphore == busy)
             (void)wait_until_idle(ring);
     }
     (void)pthread_mutex_unlock(&pools_lock);

@@ -36,8 +36,8 @@ struct segue_prepack_ring {
     /** Most bytes that the device's rings may hold together if this one grows beyond two slots. */
     uint64_t most_bytes;
     bool is_leased;
-    /** What was given back may still be copied until these have been reached; NULL: it was. */
-    struct segue_semaphore_value busy[2];
+    /** What was given back may still be copied until this has been reached; NULL: it was. */
+    struct segue_semaphore_value busy;
     struct segue_prepack_ring *next;
 };
 
@@ -57,11 +57,11 @@ void segue_prepack_pool_leave(segue_device *device);
 segue_status segue_prepack_ring_lease(segue_device *device,
                                       const struct segue_prepack_limits *limits,
                                       struct segue_prepack_ring **out_ring);
-/** Gives it back. Nothing is read into it any more, and what copies from it is done when two points
- *  are reached (NULL: it is done; also a semaphore may be NULL); segue_prepack_ring_forget comes
- *  before a semaphore goes. */
+/** Gives it back. Nothing is read into it any more, and what copies from it is done when a point is
+ *  reached (NULL, or its semaphore NULL: it is done); segue_prepack_ring_forget comes before the
+ *  semaphore goes. */
 void segue_prepack_ring_return(struct segue_prepack_ring *ring,
-                               const struct segue_semaphore_value busy[2]);
+                               const struct segue_semaphore_value *busy);
 /** Waits for a semaphore that rings were returned with. NULL is fine. */
 void segue_prepack_ring_forget(segue_device *device, const segue_semaphore *busy);
 

@@ -138,7 +138,7 @@ static segue_status check_packing(const segue_prepack_plan *plan,
     const struct segue_entry_point *entry = &executable.entry_points[packing->entry_point];
     uint32_t binding_count = 0;
     for (uint32_t i = 0; i < entry->parameter_count; i++)
-        binding_count += entry->parameters[i].kind == SEGUE_PARAMETER_BINDING;
+        binding_count += entry->parameters[i].kind != SEGUE_PARAMETER_CONSTANT;
     if (binding_count != constant->source_count + 1)
         return segue_prepack_fail_on(
             plan->device, SEGUE_INCOMPATIBLE,

@@ -221,9 +221,6 @@ static segue_status next_of_result(segue_prepack_plan *plan, uint32_t at,
 {
     struct segue_prepack_result *result = &plan->results[at];
     const struct segue_prepack_item *item = &plan->items[result->item];
-    const segue_status status = prepare_result(plan, result);
-    if (status != SEGUE_OK)
-        return status;
     const bool is_hit = result->way == SEGUE_PREPACK_HIT;
     if (!is_hit && item->packs)
         return next_of_packed(plan, at, out_job, out_has);
@@ -232,7 +229,6 @@ static segue_status next_of_result(segue_prepack_plan *plan, uint32_t at,
         .index = at,
         .bytes = bytes_of(item, 0),
         .length_bytes = item->packed_bytes,
-        .target = result->buffer,
     };
     if (is_hit)
         out_job->bytes = (struct segue_prepack_bytes){
@@ -325,6 +321,17 @@ static void mark_loaded(segue_prepack_plan *plan, struct segue_prepack_result *r
     plan->stats.packed_count += result->way == SEGUE_PREPACK_PACK;
 }
 
+/** Memory is allocated while readers are at what comes next: they need not wait for it. */
+static segue_status locate(void *context, const struct segue_prepack_job *job,
+                           segue_buffer **out_target)
+{
+    segue_prepack_plan *plan = context;
+    struct segue_prepack_result *result = &plan->results[job->index];
+    const segue_status status = prepare_result(plan, result);
+    *out_target = result->buffer;
+    return status;
+}
+
 /** Records the packing of a range. */
 static segue_status record_packing(segue_prepack_plan *plan,
                                    const struct segue_prepack_result *result,
@@ -371,7 +378,9 @@ static segue_status job_ended(void *context, const struct segue_prepack_job *job
     struct segue_prepack_load *load = plan->load;
     struct segue_prepack_result *result = &plan->results[job->index];
     const struct open_range *open = &load->ranges[load->first];
-    const segue_status status = record_packing(plan, result, open);
+    segue_status status = prepare_result(plan, result);
+    if (status == SEGUE_OK)
+        status = record_packing(plan, result, open);
     if (status != SEGUE_OK)
         return status;
     if (open->has_place)
@@ -404,6 +413,7 @@ segue_status segue_prepack_load_create(segue_prepack_plan *plan,
         .context = plan,
         .next = next_job,
         .arrived = job_arrived,
+        .locate = locate,
         .ended = job_ended,
         .failed = job_failed,
     };

@@ -27,13 +27,11 @@ struct lane {
 struct segue_prepack_stream {
     segue_device *device;
     struct segue_prepack_limits limits;
-    struct lane copies[SEGUE_PREPACK_COPY_QUEUES];
+    struct lane copies;
     struct lane packings;
     /** Bytes of the next increment; whether those after it have twice as many, up to the limit. */
     uint64_t limit_bytes;
     bool grows;
-    /** The last increment submitted that has copies. */
-    uint64_t last_copied;
     /** Of the increment that is being recorded. */
     uint64_t pending_bytes;
     uint64_t pending_commands;
@@ -68,12 +66,6 @@ static segue_status open_lane(struct segue_prepack_stream *stream, struct lane *
     return status;
 }
 
-/** The lane that an increment's copies are on. */
-static struct lane *copy_lane(struct segue_prepack_stream *stream, uint64_t increment)
-{
-    return &stream->copies[increment % SEGUE_PREPACK_COPY_QUEUES];
-}
-
 segue_status segue_prepack_stream_create(segue_device *device,
                                          const struct segue_prepack_limits *limits,
                                          struct segue_prepack_stream **out_stream)
@@ -104,11 +96,9 @@ void segue_prepack_stream_destroy(struct segue_prepack_stream *stream)
         return;
     // The packings wait for copies.
     close_lane(&stream->packings);
-    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        close_lane(&stream->copies[i]);
+    close_lane(&stream->copies);
     segue_semaphore_destroy(stream->packings.progress);
-    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        segue_semaphore_destroy(stream->copies[i].progress);
+    segue_semaphore_destroy(stream->copies.progress);
     free(stream);
 }
 
@@ -117,10 +107,9 @@ uint64_t segue_prepack_stream_increment(const struct segue_prepack_stream *strea
     return stream->stats.increment_count + 1;
 }
 
-/** Whether no copies were submitted yet: fingerprints of packers come before. */
-static bool is_first(const struct segue_prepack_stream *stream)
+bool segue_prepack_stream_has_copied(const struct segue_prepack_stream *stream)
 {
-    return stream->last_copied == 0;
+    return stream->copies.last != 0;
 }
 
 uint64_t segue_prepack_stream_limit_bytes(const struct segue_prepack_stream *stream)
@@ -130,8 +119,7 @@ uint64_t segue_prepack_stream_limit_bytes(const struct segue_prepack_stream *str
 
 static bool is_recording(const struct segue_prepack_stream *stream)
 {
-    return stream->copies[0].recording != NULL || stream->copies[1].recording != NULL ||
-           stream->packings.recording != NULL;
+    return stream->copies.recording != NULL || stream->packings.recording != NULL;
 }
 
 /** Opens a lane's command buffer of the next increment. */
@@ -158,28 +146,22 @@ static segue_status begin(struct segue_prepack_stream *stream, struct lane *lane
     return status;
 }
 
-/** Adds what a lane has been given so far to the waits of a submission. */
-static void add_wait(const struct lane *lane, uint64_t value, struct segue_semaphore_value *waits,
-                     uint32_t *count)
-{
-    if (value != 0)
-        waits[(*count)++] =
-            (struct segue_semaphore_value){.semaphore = lane->progress, .value = value};
-}
-
-/** Submits a lane's part of the increment, behind what it needs of the others. */
+/** Submits a lane's part of the increment, behind `after` of the other lane. */
 static segue_status submit_lane(struct segue_prepack_stream *stream, struct lane *lane,
-                                const struct segue_semaphore_value *waits, uint32_t wait_count)
+                                const struct lane *other, uint64_t after)
 {
+    if (lane->recording == NULL)
+        return SEGUE_OK;
     segue_status status = segue_command_buffer_end(lane->recording);
     if (status != SEGUE_OK)
         return status;
     const uint64_t increment = segue_prepack_stream_increment(stream);
+    const struct segue_semaphore_value wait = {.semaphore = other->progress, .value = after};
     const struct segue_semaphore_value signal = {.semaphore = lane->progress, .value = increment};
     const struct segue_execution execution = {.command_buffer = lane->recording};
     const struct segue_submission submission = {
-        .waits = waits,
-        .wait_count = wait_count,
+        .waits = &wait,
+        .wait_count = after != 0,
         .executions = &execution,
         .execution_count = 1,
         .signals = &signal,
@@ -196,32 +178,16 @@ static segue_status submit_lane(struct segue_prepack_stream *stream, struct lane
 
 static segue_status submit_copies(struct segue_prepack_stream *stream)
 {
-    struct lane *lane = copy_lane(stream, segue_prepack_stream_increment(stream));
-    if (lane->recording == NULL)
-        return SEGUE_OK;
-    struct segue_semaphore_value wait;
-    uint32_t wait_count = 0;
-    add_wait(&stream->packings, lane->after, &wait, &wait_count);
-    const segue_status status = submit_lane(stream, lane, &wait, wait_count);
-    if (status != SEGUE_OK)
+    const bool has_copies = stream->copies.recording != NULL;
+    const segue_status status =
+        submit_lane(stream, &stream->copies, &stream->packings, stream->copies.after);
+    if (status != SEGUE_OK || !has_copies)
         return status;
-    stream->last_copied = lane->last;
     const uint64_t next_bytes = stream->limits.next_bytes;
     stream->limit_bytes = stream->grows && stream->limit_bytes < next_bytes / 2
                               ? 2 * stream->limit_bytes
                               : next_bytes;
     return SEGUE_OK;
-}
-
-static segue_status submit_packings(struct segue_prepack_stream *stream)
-{
-    if (stream->packings.recording == NULL)
-        return SEGUE_OK;
-    struct segue_semaphore_value waits[SEGUE_PREPACK_COPY_QUEUES];
-    uint32_t wait_count = 0;
-    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        add_wait(&stream->copies[i], stream->copies[i].last, waits, &wait_count);
-    return submit_lane(stream, &stream->packings, waits, wait_count);
 }
 
 segue_status segue_prepack_stream_flush(struct segue_prepack_stream *stream)
@@ -231,13 +197,13 @@ segue_status segue_prepack_stream_flush(struct segue_prepack_stream *stream)
     const uint64_t start_ns = segue_pack_now_ns();
     segue_status status = submit_copies(stream);
     if (status == SEGUE_OK)
-        status = submit_packings(stream);
+        status = submit_lane(stream, &stream->packings, &stream->copies, stream->copies.last);
     const uint64_t now_ns = segue_pack_now_ns();
     stream->stats.submit_ns += now_ns - start_ns;
     if (status != SEGUE_OK)
         return status;
     stream->stats.increment_count++;
-    if (stream->stats.first_submit_ns == 0 && !is_first(stream))
+    if (stream->stats.first_submit_ns == 0 && segue_prepack_stream_has_copied(stream))
         stream->stats.first_submit_ns = now_ns;
     return SEGUE_OK;
 }
@@ -248,7 +214,7 @@ segue_status segue_prepack_stream_submit_if_due(struct segue_prepack_stream *str
         return SEGUE_OK;
     const struct segue_prepack_limits *limits = &stream->limits;
     const uint64_t limit_commands =
-        is_first(stream) ? limits->first_commands : limits->next_commands;
+        segue_prepack_stream_has_copied(stream) ? limits->next_commands : limits->first_commands;
     const bool due = stream->pending_bytes >= segue_prepack_stream_limit_bytes(stream) ||
                      stream->pending_commands >= limit_commands ||
                      segue_pack_now_ns() >= segue_prepack_stream_deadline(stream);
@@ -271,7 +237,7 @@ segue_status segue_prepack_stream_copy(struct segue_prepack_stream *stream,
     segue_status status = SEGUE_OK;
     if (after > stream->stats.increment_count)
         status = segue_prepack_stream_flush(stream);
-    struct lane *lane = copy_lane(stream, segue_prepack_stream_increment(stream));
+    struct lane *lane = &stream->copies;
     if (status == SEGUE_OK)
         status = begin(stream, lane);
     if (status == SEGUE_OK)
@@ -297,13 +263,11 @@ segue_status segue_prepack_stream_dispatch(struct segue_prepack_stream *stream,
     return status;
 }
 
-void segue_prepack_stream_get_copied(
-    const struct segue_prepack_stream *stream,
-    struct segue_semaphore_value out_points[SEGUE_PREPACK_COPY_QUEUES])
+void segue_prepack_stream_get_copied(const struct segue_prepack_stream *stream,
+                                     struct segue_semaphore_value *out_point)
 {
-    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        out_points[i] = (struct segue_semaphore_value){.semaphore = stream->copies[i].progress,
-                                                       .value = stream->copies[i].last};
+    *out_point = (struct segue_semaphore_value){.semaphore = stream->copies.progress,
+                                                .value = stream->copies.last};
 }
 
 segue_status segue_prepack_stream_is_copied(struct segue_prepack_stream *stream, uint64_t increment,
@@ -312,7 +276,7 @@ segue_status segue_prepack_stream_is_copied(struct segue_prepack_stream *stream,
     uint64_t reached = 0;
     segue_status status = SEGUE_OK;
     if (increment != 0 && increment <= stream->stats.increment_count)
-        status = segue_semaphore_query(copy_lane(stream, increment)->progress, &reached);
+        status = segue_semaphore_query(stream->copies.progress, &reached);
     *out_is_copied = status == SEGUE_OK && reached >= increment;
     return status;
 }
@@ -334,7 +298,7 @@ static segue_status wait_for(struct segue_prepack_stream *stream, const struct l
 segue_status segue_prepack_stream_wait_copied(struct segue_prepack_stream *stream,
                                               uint64_t increment)
 {
-    return wait_for(stream, copy_lane(stream, increment), increment);
+    return wait_for(stream, &stream->copies, increment);
 }
 
 segue_status segue_prepack_stream_wait_packed(struct segue_prepack_stream *stream,
@@ -345,7 +309,7 @@ segue_status segue_prepack_stream_wait_packed(struct segue_prepack_stream *strea
 
 segue_status segue_prepack_stream_reap(struct segue_prepack_stream *stream)
 {
-    const struct lane *lanes[] = {&stream->copies[0], &stream->copies[1], &stream->packings};
+    const struct lane *lanes[] = {&stream->copies, &stream->packings};
     segue_status status = SEGUE_OK;
     for (size_t i = 0; status == SEGUE_OK && i < sizeof(lanes) / sizeof(lanes[0]); i++) {
         uint64_t reached = 0;
@@ -360,28 +324,25 @@ segue_status segue_prepack_stream_signal(struct segue_prepack_stream *stream,
 {
     segue_status status = segue_prepack_stream_flush(stream);
     if (status == SEGUE_OK)
-        status = open_lane(stream, &stream->copies[0]);
+        status = open_lane(stream, &stream->copies);
     if (status != SEGUE_OK)
         return status;
-    struct segue_semaphore_value waits[1 + SEGUE_PREPACK_COPY_QUEUES];
-    uint32_t wait_count = 0;
-    add_wait(&stream->packings, stream->packings.last, waits, &wait_count);
-    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        add_wait(&stream->copies[i], stream->copies[i].last, waits, &wait_count);
+    const struct segue_semaphore_value packed = {.semaphore = stream->packings.progress,
+                                                 .value = stream->packings.last};
     const struct segue_submission submission = {
-        .waits = waits,
-        .wait_count = wait_count,
+        .waits = &packed,
+        .wait_count = stream->packings.last != 0,
         .signals = signal,
         .signal_count = 1,
     };
-    return segue_queue_submit(stream->copies[0].queue, &submission);
+    return segue_queue_submit(stream->copies.queue, &submission);
 }
 
 segue_status segue_prepack_stream_finish(struct segue_prepack_stream *stream)
 {
     segue_status status = segue_prepack_stream_flush(stream);
-    for (uint32_t i = 0; status == SEGUE_OK && i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        status = wait_for(stream, &stream->copies[i], stream->copies[i].last);
+    if (status == SEGUE_OK)
+        status = wait_for(stream, &stream->copies, stream->copies.last);
     if (status == SEGUE_OK)
         status = wait_for(stream, &stream->packings, stream->packings.last);
     return status;

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file stream.h
- * Copies and dispatches, submitted in increments: the dispatches of an increment run on a queue of
- * their own after its copies and all earlier ones, beside the copies of the next increments. Copies
- * of successive increments take turns on two queues, in no order with each other: between two
- * copies of one queue the bus is idle for some microseconds. An increment is submitted when one of
- * its limits is reached.
+ * Copies and dispatches, submitted in increments on two queues: the dispatches of an increment run
+ * after its copies and all earlier ones, beside the copies of the next increments. An increment is
+ * submitted when one of its limits is reached.
  *
  * One thread at a time. A stream that has failed stays failed: only destroy is left.
  */
@@ -14,9 +12,6 @@
 
 #include <segue/prepack.h>
 #include <segue/segue.h>
-
-/** Queues that copies take turns on. */
-#define SEGUE_PREPACK_COPY_QUEUES 2u
 
 struct segue_prepack_stream;
 
@@ -42,6 +37,8 @@ void segue_prepack_stream_destroy(struct segue_prepack_stream *stream);
 
 /** Number of the increment that is being recorded; they begin with 1. */
 uint64_t segue_prepack_stream_increment(const struct segue_prepack_stream *stream);
+/** Whether copies were submitted: fingerprints of packers come before. */
+bool segue_prepack_stream_has_copied(const struct segue_prepack_stream *stream);
 /** Bytes after which that increment is submitted. */
 uint64_t segue_prepack_stream_limit_bytes(const struct segue_prepack_stream *stream);
 
@@ -63,15 +60,15 @@ segue_status segue_prepack_stream_submit_if_due(struct segue_prepack_stream *str
 /** When the increment is due by its age; UINT64_MAX where there is none, or no limit. */
 uint64_t segue_prepack_stream_deadline(const struct segue_prepack_stream *stream);
 
-/** What is reached when all copies submitted so far are done. The semaphores are the stream's; NULL
+/** What is reached when all copies submitted so far are done. The semaphore is the stream's; NULL
  *  where there were none. */
-void segue_prepack_stream_get_copied(
-    const struct segue_prepack_stream *stream,
-    struct segue_semaphore_value out_points[SEGUE_PREPACK_COPY_QUEUES]);
+void segue_prepack_stream_get_copied(const struct segue_prepack_stream *stream,
+                                     struct segue_semaphore_value *out_point);
 /** Whether the copies of an increment, which has some or is 0, are done. */
 segue_status segue_prepack_stream_is_copied(struct segue_prepack_stream *stream, uint64_t increment,
                                             bool *out_is_copied);
-/** Waits until the copies of an increment, which has some, are done; submits it if need be. */
+/** Waits until the copies of an increment, which has some or is 0, are done; submits it if need be.
+ */
 segue_status segue_prepack_stream_wait_copied(struct segue_prepack_stream *stream,
                                               uint64_t increment);
 /** The same for dispatches. */

@@ -17,9 +17,9 @@
 #define MOST_READERS 64u
 /** Pieces on their way at most. */
 #define WINDOW 64u
-/** Slots that are pinned while files are read from the page cache: two that are read into, two that
- *  are copied, and as many in between. */
-#define WARM_SLOTS 8u
+/** Slots that are pinned while files are read from the page cache, besides the first one: two that
+ * are read into, and two that are copied. */
+#define WARM_SLOTS 5u
 
 /** What the pipeline knows of a slot besides its memory. */
 struct slot {
@@ -154,19 +154,18 @@ void segue_prepack_upload_settle(struct segue_prepack_upload *upload)
 {
     if (upload == NULL)
         return;
-    struct segue_semaphore_value points[SEGUE_PREPACK_COPY_QUEUES];
-    segue_prepack_stream_get_copied(upload->stream, points);
-    for (uint32_t i = 0; i < SEGUE_PREPACK_COPY_QUEUES; i++)
-        segue_prepack_ring_forget(upload->device, points[i].semaphore);
+    struct segue_semaphore_value point;
+    segue_prepack_stream_get_copied(upload->stream, &point);
+    segue_prepack_ring_forget(upload->device, point.semaphore);
 }
 
 void segue_prepack_upload_rest(struct segue_prepack_upload *upload)
 {
     if (upload->ring == NULL)
         return;
-    struct segue_semaphore_value points[SEGUE_PREPACK_COPY_QUEUES];
-    segue_prepack_stream_get_copied(upload->stream, points);
-    segue_prepack_ring_return(upload->ring, points);
+    struct segue_semaphore_value point;
+    segue_prepack_stream_get_copied(upload->stream, &point);
+    segue_prepack_ring_return(upload->ring, &point);
     upload->ring = NULL;
     free(upload->slots);
     upload->slots = NULL;
@@ -221,7 +220,7 @@ static bool may_grow(const struct segue_prepack_upload *upload)
 {
     const uint32_t count = upload->ring->slot_count;
     return upload->grows && count < upload->wanted_slots &&
-           (count == 0 || segue_prepack_stream_increment(upload->stream) > 1 ||
+           (count == 0 || segue_prepack_stream_has_copied(upload->stream) ||
             segue_prepack_stream_limit_bytes(upload->stream) > upload->ring->slots[0].size_bytes) &&
            segue_prepack_ring_may_grow(upload->device, upload->ring);
 }
@@ -434,7 +433,7 @@ static bool has_room(const struct segue_prepack_upload *upload)
 {
     return upload->flight_count == 0 ||
            (upload->flight_count < WINDOW &&
-            (segue_prepack_stream_increment(upload->stream) > 1 ||
+            (segue_prepack_stream_has_copied(upload->stream) ||
              upload->sent_bytes < segue_prepack_stream_limit_bytes(upload->stream)));
 }
 
@@ -491,12 +490,14 @@ static segue_status copy_piece(struct segue_prepack_upload *upload, const struct
     const struct segue_buffer_ref from = {.buffer = upload->ring->slots[flight->slot].buffer,
                                           .offset_bytes = flight->slot_offset_bytes,
                                           .length_bytes = piece->length_bytes};
-    const struct segue_buffer_ref to = {.buffer = job->target,
-                                        .offset_bytes = job->target_offset_bytes +
-                                                        piece->offset_bytes - job->offset_bytes,
-                                        .length_bytes = piece->length_bytes};
+    struct segue_buffer_ref to = {.buffer = job->target,
+                                  .offset_bytes = job->target_offset_bytes + piece->offset_bytes -
+                                                  job->offset_bytes,
+                                  .length_bytes = piece->length_bytes};
     segue_status status = upload->owner.arrived(upload->owner.context, job, piece->offset_bytes,
                                                 piece->data, piece->length_bytes);
+    if (status == SEGUE_OK && to.buffer == NULL)
+        status = upload->owner.locate(upload->owner.context, job, &to.buffer);
     if (status == SEGUE_OK)
         status = segue_prepack_stream_copy(upload->stream, from, to, job->after);
     if (status == SEGUE_OK)
@@ -563,10 +564,8 @@ segue_status segue_prepack_upload_pump(struct segue_prepack_upload *upload, bool
         return SEGUE_OK;
     }
     // All slots are being copied, or wait for it.
-    const uint64_t increment = upload->slots[upload->awaited].increment;
-    return increment == segue_prepack_stream_increment(upload->stream)
-               ? segue_prepack_stream_flush(upload->stream)
-               : segue_prepack_stream_wait_copied(upload->stream, increment);
+    return segue_prepack_stream_wait_copied(upload->stream,
+                                            upload->slots[upload->awaited].increment);
 }
 
 void segue_prepack_upload_get_stats(const struct segue_prepack_upload *upload,

@@ -17,7 +17,7 @@
 struct segue_prepack_job {
     /** [offset, offset + length) of `bytes` goes to target_offset_bytes of the target, after the
      *  dispatches of increment `after`; length 0: nothing does. The target lives until the job has
-     *  ended. */
+     *  ended; NULL: the owner has it made when bytes for it have arrived. */
     struct segue_prepack_bytes bytes;
     uint64_t offset_bytes;
     uint64_t length_bytes;
@@ -37,6 +37,9 @@ struct segue_prepack_owner {
     /** Bytes of a job from `offset_bytes` on are about to be copied; in ascending order. */
     segue_status (*arrived)(void *context, const struct segue_prepack_job *job,
                             uint64_t offset_bytes, const void *data, size_t length_bytes);
+    /** The target of a job without one, which the owner keeps. */
+    segue_status (*locate)(void *context, const struct segue_prepack_job *job,
+                           segue_buffer **out_target);
     /** All copies of the job are recorded. Jobs end in the order in which they were handed out. */
     segue_status (*ended)(void *context, const struct segue_prepack_job *job);
     /** Reading failed. SEGUE_OK: the job is void, and the others go on. */

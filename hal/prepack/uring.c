@@ -3,18 +3,25 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 struct segue_prepack_uring {
     struct io_uring ring;
 };
 
+/** Memory of one ring may become that of the next one, in another thread. Held where rings come and
+ *  go: liburing maps memory by system calls of its own, in which no sanitizer sees that order. */
+static pthread_mutex_t maps_lock = PTHREAD_MUTEX_INITIALIZER;
+
 int segue_prepack_uring_create(uint32_t depth, struct segue_prepack_uring **out_ring)
 {
     struct segue_prepack_uring *ring = calloc(1, sizeof(*ring));
     if (ring == NULL)
         return ENOMEM;
+    (void)pthread_mutex_lock(&maps_lock);
     const int result = io_uring_queue_init(depth, &ring->ring, 0);
+    (void)pthread_mutex_unlock(&maps_lock);
     if (result != 0) {
         free(ring);
         return -result;
@@ -27,7 +34,9 @@ void segue_prepack_uring_destroy(struct segue_prepack_uring *ring)
 {
     if (ring == NULL)
         return;
+    (void)pthread_mutex_lock(&maps_lock);
     io_uring_queue_exit(&ring->ring);
+    (void)pthread_mutex_unlock(&maps_lock);
     free(ring);
 }
 

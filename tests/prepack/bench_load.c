@@ -475,6 +475,8 @@ static const char *size_name(char name[64], const char *what, uint64_t size_byte
 {
     if (size_bytes == SEGUE_PREPACK_OFF)
         (void)snprintf(name, 64, "%s off", what);
+    else if (size_bytes == 0)
+        (void)snprintf(name, 64, "%s the default", what);
     else
         (void)snprintf(name, 64, "%s %" PRIu64 " KiB", what, size_bytes >> 10);
     return name;
@@ -499,8 +501,8 @@ static void run_curves(struct bench *bench)
         (void)snprintf(name, sizeof(name), "%u readers", readers);
         load(bench, name);
     }
-    static const uint64_t next_bytes[] = {1u << 18, 1u << 20, 1u << 21, 1u << 22,
-                                          1u << 23, 1u << 24, 1u << 25, UINT64_MAX};
+    static const uint64_t next_bytes[] = {1u << 18, 1u << 20, 1u << 21,   1u << 22, 1u << 23,
+                                          1u << 24, 1u << 25, UINT64_MAX, 0};
     for (size_t i = 0; i < sizeof(next_bytes) / sizeof(next_bytes[0]); i++) {
         bench->limits = (struct segue_prepack_limits){
             .next_bytes = next_bytes[i], .next_commands = off, .age_ns = off};
@@ -573,11 +575,11 @@ static void run(struct bench *bench, bool all)
     load_mapped(bench);
     load_mapped(bench);
     load_way(bench, "warm file, first in the process", &plain, NULL, 1);
-    segue_prepack_staging *staging = NULL;
-    check(segue_prepack_staging_create(bench->device, NULL, &staging), "staging");
     if (all)
         run_curves(bench);
     bench->limits = (struct segue_prepack_limits){.reading = SEGUE_PREPACK_READ_AUTO};
+    segue_prepack_staging *staging = NULL;
+    check(segue_prepack_staging_create(bench->device, NULL, &staging), "staging");
     run_files(bench);
     run_cache(bench);
     segue_prepack_staging_destroy(staging);

@@ -96,6 +96,7 @@ static void test_failing_digests(void **state)
         (void)snprintf(name, sizeof(name), "constant %u", i);
         CHECK_ERROR(segue_prepack_plan_run(plan), SEGUE_INVALID_DATA, name);
         assert_int_equal(atomic_load(&inside), 0);
+        assert_int_equal(test_plan_stats(plan).uploaded_bytes, 0);
         test_plan_check_nothing_is_left(test, plan, folder);
         failing_input = UINT32_MAX;
         // Given up with digests under way.

@@ -3,6 +3,7 @@
 // refuses in another way; short and interrupted reads, and files that change, do no harm.
 #include "folder.h"
 #include "plans.h"
+#include "prepack/direct.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -378,6 +379,50 @@ static void test_warm_and_cold(void **state)
     (void)close(world.fd);
 }
 
+/** Long ranges are judged by samples of them. */
+static void test_samples_of_long_ranges(void **state)
+{
+    (void)state;
+    struct file_world world = {.file_bytes = UINT64_C(8) << 20};
+    (void)snprintf(world.path, sizeof(world.path), "/tmp/segue-load-XXXXXX");
+    world.fd = mkstemp(world.path);
+    assert_true(world.fd >= 0);
+    assert_int_equal(unlink(world.path), 0);
+    unsigned char *content = calloc(1, world.file_bytes);
+    assert_non_null(content);
+    assert_int_equal(write(world.fd, content, world.file_bytes), world.file_bytes);
+    assert_int_equal(fsync(world.fd), 0);
+    reset_kernel();
+    for (int i = 0; i < 2; i++) {
+        kernel.refuses_cachestat = i != 0;
+        assert_int_equal(__real_pread(world.fd, content, world.file_bytes, 0), world.file_bytes);
+        assert_false(segue_prepack_is_cold(world.fd, 0, world.file_bytes));
+        assert_false(segue_prepack_is_cold(world.fd, 12345, world.file_bytes - 54321));
+        (void)posix_fadvise(world.fd, 0, 0, POSIX_FADV_DONTNEED);
+        if (count_cached_pages(&world) > world.file_bytes / 4096 / 8) {
+            printf("the file stays in memory\n");
+            continue;
+        }
+        assert_true(segue_prepack_is_cold(world.fd, 0, world.file_bytes));
+        // Most of it, not all: all but the last quarter, then all but the first.
+        const uint64_t quarter_bytes = world.file_bytes / 4;
+        (void)posix_fadvise(world.fd, 0, 0, POSIX_FADV_RANDOM);
+        for (uint64_t from = 0; from < 2; from++) {
+            assert_int_equal(
+                __real_pread(world.fd, content, 3 * quarter_bytes, (off_t)(from * quarter_bytes)),
+                3 * quarter_bytes);
+            assert_false(segue_prepack_is_cold(world.fd, 0, world.file_bytes));
+            assert_true(
+                segue_prepack_is_cold(world.fd, from == 0 ? 3 * quarter_bytes : 0, quarter_bytes));
+            (void)posix_fadvise(world.fd, 0, 0, POSIX_FADV_DONTNEED);
+        }
+        (void)posix_fadvise(world.fd, 0, 0, POSIX_FADV_NORMAL);
+    }
+    reset_kernel();
+    free(content);
+    (void)close(world.fd);
+}
+
 /** A cache's entries past the page cache: checked all the same. */
 static void test_direct_entries(void **state)
 {
@@ -458,13 +503,10 @@ static void test_given_up_under_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        segue_test_case(test_short_and_interrupted_reads),
-        segue_test_case(test_direct_reads),
-        segue_test_case(test_neighbours_of_direct_reads),
-        segue_test_case(test_warm_and_cold),
-        segue_test_case(test_direct_entries),
-        segue_test_case(test_file_becomes_shorter),
-        segue_test_case(test_given_up_under_way),
+        segue_test_case(test_short_and_interrupted_reads), segue_test_case(test_direct_reads),
+        segue_test_case(test_neighbours_of_direct_reads),  segue_test_case(test_warm_and_cold),
+        segue_test_case(test_samples_of_long_ranges),      segue_test_case(test_direct_entries),
+        segue_test_case(test_file_becomes_shorter),        segue_test_case(test_given_up_under_way),
     };
     const int prepared = segue_test_prepare();
     return prepared != 0 ? prepared : cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,17 +216,85 @@ static void note_beginning(void *context, const struct segue_prepack_progress *p
     beginning->pinned_bytes = test_plan_memory(beginning->test).host_visible.current_bytes;
 }
 
-/** Nothing is pinned before the first increment is submitted but what that needs. */
-static void test_first_increment_comes_early(void **state)
+/** A slot is filled anew only when all increments that copy it are done, on either queue. */
+static void test_slots_of_several_increments(void **state)
 {
     struct segue_test *test = *state;
+    const uint64_t slot_bytes = 32768;
+    for (uint32_t round = 0; round < 6; round++) {
+        const struct segue_prepack_params params = {.limits = {.staging_bytes = 3 * slot_bytes,
+                                                               .slot_bytes = slot_bytes,
+                                                               .first_bytes = 5000,
+                                                               .next_bytes = 5000 + 1000 * round,
+                                                               .reader_count = 1 + round % 3}};
+        segue_prepack_plan *plan = test_plan_make(test, &params);
+        for (uint32_t i = 0; i < 8; i++)
+            (void)test_plan_add(plan, "constant",
+                                test_plan_generated(i, 3 * slot_bytes + 4 * (uint64_t)i), NULL);
+        CHECK_OK(segue_prepack_plan_run(plan));
+        test_plan_wait(plan);
+        for (uint32_t i = 0; i < 8; i++)
+            test_plan_check_words(plan, i, i, UINT32_MAX, (uint32_t)(3 * slot_bytes / 4) + i);
+        segue_prepack_plan_destroy(plan);
+    }
+}
+
+/** How large increments were, in order. */
+struct growth {
+    uint64_t bytes[8];
+    uint32_t count;
+    uint64_t done_bytes;
+};
+
+static void note_growth(void *context, const struct segue_prepack_progress *progress)
+{
+    struct growth *growth = context;
+    if (growth->count < 8)
+        growth->bytes[growth->count++] = progress->done_bytes - growth->done_bytes;
+    growth->done_bytes = progress->done_bytes;
+}
+
+/** Without limits of their own, later increments grow from the first one. */
+static void test_later_increments_grow(void **state)
+{
+    struct segue_test *test = *state;
+    for (int given = 0; given < 2; given++) {
+        struct growth growth = {.count = 0};
+        const uint64_t most_bytes = UINT64_C(8) << 20;
+        const struct segue_prepack_params params = {
+            .limits = {.first_bytes = UINT64_C(1) << 20,
+                       .next_bytes = given ? most_bytes : 0,
+                       .age_ns = SEGUE_PREPACK_OFF},
+            .progress = note_growth,
+            .progress_context = &growth,
+        };
+        segue_prepack_plan *plan = test_plan_make(test, &params);
+        (void)test_plan_add(plan, "constant", test_plan_generated(3, 4 * most_bytes), NULL);
+        CHECK_OK(segue_prepack_plan_run(plan));
+        test_plan_wait(plan);
+        test_plan_check_words(plan, 0, 3, UINT32_MAX, (uint32_t)most_bytes);
+        segue_prepack_plan_destroy(plan);
+        assert_true(growth.bytes[0] >= 1u << 20 && growth.bytes[0] < 2u << 20);
+        if (given)
+            assert_true(growth.bytes[1] >= most_bytes);
+        for (uint32_t i = 1; i < 4 && !given; i++)
+            assert_true(growth.bytes[i] >= (1u << 20) << i && growth.bytes[i] < (2u << 20) << i);
+    }
+}
+
+/** Nothing is pinned before the first increment is submitted but what that needs. */
+static void check_beginning(struct segue_test *test, segue_packed_cache *cache)
+{
     struct beginning beginning = {.test = test};
     const struct segue_prepack_params params = {
+        .cache = cache,
         .limits = {.age_ns = SEGUE_PREPACK_OFF, .reader_count = 2},
         .progress = note_beginning,
         .progress_context = &beginning};
     segue_prepack_plan *plan = test_plan_make(test, &params);
     (void)test_plan_add(plan, "large", test_plan_generated(3, 3u << 20), NULL);
+    if (cache != NULL)
+        (void)test_plan_add_sum(test, plan, "packed", 1, 2);
     CHECK_OK(segue_prepack_plan_run(plan));
     test_plan_wait(plan);
     assert_int_equal(beginning.done_bytes, 512u << 10);
@@ -234,6 +302,16 @@ static void test_first_increment_comes_early(void **state)
     assert_true(test_plan_stats(plan).peak_staging_bytes > 512u << 10);
     test_plan_check_words(plan, 0, 3, UINT32_MAX, (3u << 20) / 4);
     segue_prepack_plan_destroy(plan);
+}
+
+static void test_first_increment_comes_early(void **state)
+{
+    check_beginning(*state, NULL);
+    // Also where increments with fingerprints of packers came before.
+    segue_packed_cache *cache = NULL;
+    CHECK_OK(segue_test_open(segue_test_folder(), 0, &cache));
+    check_beginning(*state, cache);
+    segue_packed_cache_close(cache);
 }
 
 /** A packing by ADD that may be cut into ranges of rows of one word. */
@@ -529,6 +607,8 @@ int main(void)
         segue_test_case(test_small_tensors_share_increments),
         segue_test_case(test_tensors_are_read_at_the_same_time),
         segue_test_case(test_each_limit_alone),
+        segue_test_case(test_slots_of_several_increments),
+        segue_test_case(test_later_increments_grow),
         segue_test_case(test_first_increment_comes_early),
         segue_test_case(test_ranges_of_rows),
         segue_test_case(test_memory_for_sources),

@@ -178,19 +178,21 @@ enum segue_prepack_reading {
 /** When an increment is submitted: when any of its limits is reached. 0: the default. */
 struct segue_prepack_limits {
     /** Pinned host memory, which is never exceeded (64 MiB), and device memory for sources on their
-     *  way to being packed; in slots. Plans of a device that load at the same time share it; each has
-     *  two slots whatever the others hold. */
+     *  way to being packed; in slots (8 MiB). Plans of a device that load at the same time share
+     * it; each has two slots whatever the others hold. */
     uint64_t staging_bytes;
     uint64_t slot_bytes;
-    /** Staged bytes and commands of the first increment, and of each later one. Every byte counts,
-     *  wherever it comes from. */
+    /** Staged bytes and commands of the first increment (512 KiB, 1024), and of each later one
+     * (each twice what the one before had, up to 8 MiB; 1024). Every byte counts, wherever it comes
+     * from.
+     */
     uint64_t first_bytes;
     uint64_t first_commands;
     uint64_t next_bytes;
     uint64_t next_commands;
-    /** An increment that has begun this long ago is submitted. */
+    /** An increment that has begun this long ago is submitted (2 ms). */
     uint64_t age_ns;
-    /** Threads that read, at most 64. */
+    /** Threads that read, at most 64 (one less than there are CPUs, at most 12). */
     uint32_t reader_count;
     /** How files are read. */
     enum segue_prepack_reading reading;
@@ -230,7 +232,8 @@ typedef struct segue_prepack_staging segue_prepack_staging;
  * take theirs from it, one load at a time; one with other slots, or with less staging memory, gives
  * up what is idle of it, so that no more is pinned than is of use. Without it the first plan pins
  * what it needs as it goes, later ones use that once its load is over, and it is given up with the
- * last plan or staging of the device. On the NUMA node of the device, where the kernel tells and allows it.
+ * last plan or staging of the device. On the NUMA node of the device, where the kernel tells and
+ * allows it.
  * @param limits  staging_bytes and slot_bytes count. NULL: defaults.
  * Thread-safety: any thread.
  * @return SEGUE_OUT_OF_HOST_MEMORY, SEGUE_INVALID_ARGUMENT (limits), what pinning returns.
