@@ -120,8 +120,7 @@ static segue_status list_modules(const struct segue_lowering *lowering,
 
 static uint64_t structure_bytes(const struct segue_cuda_structure *structure)
 {
-    return sizeof(*structure) +
-           structure->signature.word_count * sizeof(*structure->signature.words) +
+    return sizeof(*structure) + structure->signature.size_bytes +
            structure->graph.node_count * (sizeof(CUgraphNode) + 1);
 }
 

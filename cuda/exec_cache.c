@@ -171,3 +171,11 @@ void segue_exec_cache_count_update(struct segue_cuda *cuda)
     cuda->exec_cache.stats.whole_updates++;
     pthread_mutex_unlock(&cuda->exec_cache.lock);
 }
+
+void segue_exec_cache_count_table(struct segue_cuda *cuda, uint64_t size_bytes)
+{
+    pthread_mutex_lock(&cuda->exec_cache.lock);
+    cuda->exec_cache.stats.table_copies++;
+    cuda->exec_cache.stats.table_bytes += size_bytes;
+    pthread_mutex_unlock(&cuda->exec_cache.lock);
+}

@@ -57,7 +57,7 @@ struct segue_cuda_exec {
     struct segue_exec_content content;
     struct segue_alias alias;
     struct segue_changes changes;
-    /** Inline data; NULL if there is none. */
+    /** Pointers and inline data; NULL if there are none. */
     struct segue_staging_block *staging;
     /** Measured when it was instantiated. */
     uint64_t device_bytes;
@@ -141,6 +141,8 @@ void segue_exec_cache_set_budget(struct segue_cuda *cuda, struct segue_cache_bud
 void segue_exec_cache_note_stream(struct segue_cuda *cuda, const struct segue_error *error);
 /** Counts a whole update. */
 void segue_exec_cache_count_update(struct segue_cuda *cuda);
+/** Counts a copy of pointers in front of a launch. */
+void segue_exec_cache_count_table(struct segue_cuda *cuda, uint64_t size_bytes);
 /** Counts a fall and keeps its reason, which is logged, too. `segment` may be
  * NULL. */
 void segue_exec_cache_note_fall(struct segue_lowering *lowering, enum segue_cache_fall fall,
@@ -198,7 +200,15 @@ SEGUE_MUST_CHECK segue_status segue_structure_sync(struct segue_lowering *loweri
 /** Copies the recording's inline data to where `lowering` has it staged. The
  * context is current. */
 SEGUE_MUST_CHECK segue_status segue_stage_data(struct segue_lowering *lowering);
-/** A block for the recording's inline data, or NULL if it has none. */
+/** Bytes of a recording's staging block: the table of its pointers, and its inline data. */
+uint64_t segue_stage_bytes(const struct segue_recording *recording);
+/** Notes in the lowering where the block, NULL if there is none, has them. */
+void segue_stage_use(struct segue_lowering *lowering, const struct segue_staging_block *block);
+/** The same, and fills the block, which nothing in flight uses: copies the inline data, lays out
+ * the table. The context is current. */
+SEGUE_MUST_CHECK segue_status segue_stage_fill(struct segue_lowering *lowering,
+                                               struct segue_staging_block *block);
+/** A block of that size, or NULL if nothing is to be staged. */
 SEGUE_MUST_CHECK segue_status segue_stage_acquire(struct segue_lowering *lowering,
                                                   struct segue_staging_block **out_block);
 

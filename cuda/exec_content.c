@@ -44,7 +44,7 @@ static uint64_t hash_commands(const struct segue_recording *recording)
             const struct segue_dispatch_segment *dispatch =
                 (const struct segue_dispatch_segment *)segment;
             word += (uint64_t)(uintptr_t)dispatch->executable << 8 ^
-                    pair(dispatch->binding_count << 16, dispatch->entry_point << 8);
+                    pair((uint32_t)dispatch->binding_count << 16, dispatch->entry_point << 8);
         }
         hash = mix(hash, word);
     }

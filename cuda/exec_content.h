@@ -61,7 +61,8 @@ struct segue_change {
     uint32_t record;
     /** An address differs. */
     bool moved;
-    /** Inline data differs and nothing else: the node is as it should be. */
+    /** Only inline data differs, or pointers that the kernel finds in memory: the node is as it
+     *  should be. */
     bool data_only;
 };
 
@@ -74,6 +75,8 @@ struct segue_changes {
     size_t moved_count;
     /** Some inline data differs. */
     bool inline_data;
+    /** Some pointers differ that kernels find in memory. */
+    bool pointers;
     /** Room for one record. */
     uint64_t *scratch;
     size_t scratch_capacity;
@@ -121,7 +124,7 @@ bool segue_exec_content_has_variant(const struct segue_exec_content *content,
                                     struct segue_variant variant);
 /** Lists the nodes that differ between two contents of one structure. The
  * segments are found in `plan`, which `next` was made with. `restaged`: inline
- * data lies elsewhere than before. False when out of memory. */
+ * data and pointers lie elsewhere than before. False when out of memory. */
 bool segue_exec_content_compare(const struct segue_exec_content *kept,
                                 const struct segue_exec_content *next,
                                 const struct segue_plan *plan, bool restaged,

@@ -70,8 +70,7 @@ static segue_status adopt(struct segue_lowering *lowering, struct segue_cuda_exe
         segue_exec_cache_release(cuda, exec);
         return status;
     }
-    if (exec->staging != NULL)
-        lowering->staging_address = exec->staging->address;
+    segue_stage_use(lowering, exec->staging);
     status = segue_exec_patch(lowering, exec, &exec->content, &exec->changes, stats, out_adopted);
     if (status != SEGUE_OK || !*out_adopted)
         segue_exec_give_up(cuda, exec);

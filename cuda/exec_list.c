@@ -76,8 +76,9 @@ static uint64_t held_bytes(const struct segue_cuda_exec *exec)
 {
     const uint64_t changes_bytes = exec->changes.capacity * sizeof(*exec->changes.list) +
                                    exec->changes.scratch_capacity * sizeof(uint64_t);
+    const uint64_t pointers_bytes = exec->staging != NULL ? exec->staging->pointers.host_bytes : 0;
     return sizeof(*exec) + exec->host_bytes + segue_exec_content_bytes(&exec->content) +
-           segue_alias_bytes(&exec->alias) + changes_bytes;
+           segue_alias_bytes(&exec->alias) + changes_bytes + pointers_bytes;
 }
 
 static uint64_t all_bytes(const struct segue_cache_stats *stats)

@@ -41,15 +41,17 @@ static void release_structure(struct segue_cuda *cuda, struct segue_cuda_structu
         segue_structure_destroy(cuda, structure, true);
 }
 
-/** Room on the device for the recording's inline data, in the exec's block if
- * that will do. */
+/** Room on the device for the recording's pointers and inline data, in the
+ * exec's block if that will do. */
 static segue_status restage(struct segue_lowering *lowering, struct segue_cuda_exec *exec,
                             bool *out_restaged)
 {
     *out_restaged = false;
-    if (exec->staging != NULL &&
-        exec->staging->size_bytes >= lowering->recording->inline_data_bytes) {
-        lowering->staging_address = exec->staging->address;
+    const struct segue_recording *recording = lowering->recording;
+    if (exec->staging != NULL && exec->staging->size_bytes >= segue_stage_bytes(recording)) {
+        segue_stage_use(lowering, exec->staging);
+        // Behind a table of another size the data lies elsewhere.
+        *out_restaged = exec->staging->pointers.count != recording->indirect_count;
         return SEGUE_OK;
     }
     struct segue_staging_block *block = NULL;
@@ -58,7 +60,7 @@ static segue_status restage(struct segue_lowering *lowering, struct segue_cuda_e
         return status;
     segue_staging_release(lowering->cuda, exec->staging, true);
     exec->staging = block;
-    lowering->staging_address = block->address;
+    segue_stage_use(lowering, block);
     *out_restaged = true;
     return SEGUE_OK;
 }
@@ -76,6 +78,8 @@ static segue_status convert(struct segue_lowering *lowering, const struct segue_
     if (exec->staging != NULL)
         segue_staging_count(cuda, exec->staging, true);
     segue_status status = restage(lowering, exec, &restaged);
+    if (status == SEGUE_OK && exec->staging != NULL)
+        status = segue_pointers_lay_out(lowering, exec->staging);
     if (status == SEGUE_OK &&
         !segue_exec_content_compare(&exec->content, content, plan, restaged, &exec->changes))
         status = segue_fail(cuda->base.device, SEGUE_OUT_OF_HOST_MEMORY,
@@ -134,10 +138,7 @@ static segue_status make(struct segue_lowering *lowering, const struct segue_pla
     segue_status status = segue_stage_acquire(lowering, &staging);
     if (status != SEGUE_OK)
         return status;
-    if (staging != NULL) {
-        lowering->staging_address = staging->address;
-        status = segue_stage_data(lowering);
-    }
+    status = segue_stage_fill(lowering, staging);
     if (status == SEGUE_OK && structure != NULL)
         status = segue_exec_copy(lowering, structure, plan, content, stats, &exec);
     const bool is_new = exec == NULL;

@@ -15,8 +15,7 @@ static segue_status write_changes(struct segue_backend_program *program,
     segue_status status = segue_cuda_enter(cuda);
     if (status != SEGUE_OK)
         return status;
-    if (exec->staging != NULL)
-        lowering->staging_address = exec->staging->address;
+    segue_stage_use(lowering, exec->staging);
     status = segue_exec_patch(lowering, exec, &exec->content, &exec->changes, stats, out_written);
     if (status != SEGUE_OK || !*out_written) {
         segue_exec_give_up(cuda, exec);

@@ -21,6 +21,9 @@ enum {
 _Static_assert(offsetof(struct segue_dispatch_segment, bindings) ==
                    FIXED_OFFSET + SEGUE_DISPATCH_WORDS * sizeof(uint64_t),
                "the fixed words of a dispatch are its fields");
+_Static_assert(offsetof(struct segue_dispatch_segment, constants_size_bytes) ==
+                   offsetof(struct segue_dispatch_segment, binding_count) + sizeof(uint16_t),
+               "both counts are the low half of the last word");
 _Static_assert(offsetof(struct segue_dispatch_segment, entry_point) ==
                    FIXED_OFFSET + sizeof(uint64_t),
                "the entry point is the low half of the second word");
@@ -307,7 +310,7 @@ static const uint64_t *find_accesses(const uint64_t *record, uint32_t *out_count
         *out_count = 2;
         return fixed + COPY_WORDS;
     case SEGUE_COMMAND_DISPATCH:
-        *out_count = (uint32_t)fixed[SEGUE_DISPATCH_WORDS - 1];
+        *out_count = (uint16_t)fixed[SEGUE_DISPATCH_WORDS - 1];
         return fixed + SEGUE_DISPATCH_WORDS;
     case SEGUE_COMMAND_BARRIER:
         *out_count = segue_record_is_plain(record) ? 0 : (uint32_t)fixed[1];
@@ -341,7 +344,7 @@ size_t segue_record_words(const uint64_t *record)
     const size_t words = (size_t)(accesses.rest - record);
     switch (segue_record_kind(record)) {
     case SEGUE_COMMAND_DISPATCH:
-        return words + words_of((uint32_t)(fixed[SEGUE_DISPATCH_WORDS - 1] >> 32));
+        return words + words_of((uint16_t)(fixed[SEGUE_DISPATCH_WORDS - 1] >> 16));
     case SEGUE_COMMAND_UPDATE:
         return words + words_of(fixed[1]);
     case SEGUE_COMMAND_BARRIER:
@@ -350,4 +353,11 @@ size_t segue_record_words(const uint64_t *record)
     default:
         return words;
     }
+}
+
+bool segue_record_has_indirect(const uint64_t *record)
+{
+    const uint64_t *fixed = record + SEGUE_RECORD_HEAD_WORDS;
+    return segue_record_kind(record) == SEGUE_COMMAND_DISPATCH &&
+           (uint32_t)(fixed[SEGUE_DISPATCH_WORDS - 1] >> 32) != SEGUE_NO_INDIRECT;
 }

@@ -24,7 +24,7 @@
 
 /** Words before the fixed ones. */
 #define SEGUE_RECORD_HEAD_WORDS 2
-/** Fixed words of a dispatch: its fields from `executable` to `constants_size_bytes`. */
+/** Fixed words of a dispatch: its fields from `executable` to `first_indirect`. */
 #define SEGUE_DISPATCH_WORDS 6
 /** Node of commands that have none, and record of nodes (joins) that have none. */
 #define SEGUE_NO_RECORD UINT32_MAX
@@ -111,6 +111,8 @@ static inline const uint64_t *segue_dispatch_record_constants(const uint64_t *re
 }
 /** Its size in words. */
 size_t segue_record_words(const uint64_t *record);
+/** Whether it is a dispatch whose kernel finds pointers in memory. */
+bool segue_record_has_indirect(const uint64_t *record);
 
 /** Where the device sees a range; of a slot without a table, its offset. */
 static inline uint64_t segue_range_address(const struct segue_lowering *lowering,

@@ -2,6 +2,13 @@
 // Operations as parameters of graph nodes.
 #include "graph_node.h"
 #include "cuda_backend.h"
+#include "exec_record.h"
+#include "module.h"
+
+#include "executable.h"
+
+/** Kernels have few parameters; pointers to so many are on the stack. */
+#define DIRECT_PARAMETERS 64
 
 CUDA_KERNEL_NODE_PARAMS
 segue_kernel_params(const struct segue_operation *operation)
@@ -86,4 +93,50 @@ CUresult segue_cuda_node_set(struct segue_cuda *cuda, CUgraphExec exec, CUgraphN
     const CUDA_MEMSET_NODE_PARAMS params = segue_set_params(operation);
     *out_call = "cuGraphMemsetNodeSetParams";
     return cuda->driver.cuGraphMemsetNodeSetParams(node, &params);
+}
+
+static const struct segue_entry_point *entry_of(const struct segue_dispatch_segment *dispatch)
+{
+    return &dispatch->executable->entries[dispatch->entry_point].declared;
+}
+
+bool segue_cuda_dispatch_is_direct(const struct segue_segment *segment)
+{
+    return segment->kind == SEGUE_COMMAND_DISPATCH && !segue_segment_has_indirect(segment) &&
+           entry_of((const struct segue_dispatch_segment *)segment)->parameter_count <=
+               DIRECT_PARAMETERS;
+}
+
+CUresult segue_cuda_dispatch_set(struct segue_cuda *cuda, CUgraphExec exec, CUgraphNode node,
+                                 const struct segue_dispatch_segment *dispatch,
+                                 const uint64_t *record, const char **out_call)
+{
+    const struct segue_entry_point *entry = entry_of(dispatch);
+    const uint64_t *address = segue_dispatch_record_addresses(record);
+    const unsigned char *constant =
+        (const unsigned char *)segue_dispatch_record_constants(record, dispatch->binding_count);
+    const void *parameters[DIRECT_PARAMETERS];
+    for (uint32_t i = 0; i < entry->parameter_count; i++) {
+        const struct segue_parameter *parameter = &entry->parameters[i];
+        if (parameter->kind == SEGUE_PARAMETER_BINDING) {
+            parameters[i] = address++;
+        } else {
+            parameters[i] = constant;
+            constant += parameter->size_bytes;
+        }
+    }
+    const CUDA_KERNEL_NODE_PARAMS params = {
+        .func = dispatch->executable->module->functions[dispatch->entry_point],
+        .gridDimX = dispatch->grid[0],
+        .gridDimY = dispatch->grid[1],
+        .gridDimZ = dispatch->grid[2],
+        .blockDimX = dispatch->block[0],
+        .blockDimY = dispatch->block[1],
+        .blockDimZ = dispatch->block[2],
+        .sharedMemBytes = dispatch->dynamic_shared_bytes,
+        // The driver only reads; its type has no const.
+        .kernelParams = entry->parameter_count != 0 ? (void **)(uintptr_t)parameters : NULL,
+    };
+    *out_call = "cuGraphExecKernelNodeSetParams";
+    return cuda->driver.cuGraphExecKernelNodeSetParams(exec, node, &params);
 }

@@ -110,9 +110,12 @@ static void write_manifest(const struct segue_executable_params *params, struct 
     append(text, "%s", MANIFEST_FIRST_LINE);
     for (uint32_t i = 0; i < params->entry_point_count; i++) {
         const struct segue_entry_point *entry = &params->entry_points[i];
+        bool has_table = false;
         append(text, "%s", entry->name);
-        for (uint32_t k = 0; k < entry->parameter_count; k++)
-            append(text, " %u", segue_parameter_bytes(&entry->parameters[k]));
+        for (uint32_t k = 0; k < entry->parameter_count; k++) {
+            if (segue_parameter_is_passed(&entry->parameters[k], &has_table))
+                append(text, " %u", segue_parameter_bytes(&entry->parameters[k]));
+        }
         append(text, "\n");
     }
 }

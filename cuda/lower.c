@@ -272,7 +272,8 @@ static unsigned char *constants_of(struct segue_lowering *lowering,
 }
 
 /** Pointers to all parameter values, in the kernel's order; addresses of
- * bindings are kept in the arena behind them. NULL for a kernel without parameters. */
+ * bindings are kept in the arena behind them. NULL for a kernel without parameters. Indirect
+ * parameters are one, where the first of them is. */
 static segue_status lower_parameters(struct segue_lowering *lowering,
                                      const struct segue_dispatch_segment *dispatch,
                                      const struct segue_entry_point *entry, void ***out_parameters)
@@ -289,15 +290,22 @@ static segue_status lower_parameters(struct segue_lowering *lowering,
     uint64_t *address = (uint64_t *)(parameters + entry->parameter_count);
     const struct segue_range *binding = dispatch->bindings;
     *out_parameters = parameters;
+    bool has_table = false;
     const struct segue_parameter *end = entry->parameters + entry->parameter_count;
     for (const struct segue_parameter *parameter = entry->parameters; parameter < end;
          parameter++) {
         if (parameter->kind == SEGUE_PARAMETER_BINDING) {
             *address = device_address(lowering, binding++);
             *parameters++ = address++;
-        } else {
+        } else if (parameter->kind == SEGUE_PARAMETER_CONSTANT) {
             *parameters++ = constant;
             constant += parameter->size_bytes;
+        } else {
+            binding++;
+            if (!segue_parameter_is_passed(parameter, &has_table))
+                continue;
+            *address = lowering->pointers_address + dispatch->first_indirect * sizeof(uint64_t);
+            *parameters++ = address++;
         }
     }
     return SEGUE_OK;

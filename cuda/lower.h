@@ -78,8 +78,10 @@ struct segue_lowering {
     const struct segue_recording *recording;
     /** NULL without slots. */
     const struct segue_binding_table *table;
-    /** Where the recording's inline data lies on the device. */
+    /** Where the recording's inline data lies on the device, and the pointers that its kernels find
+     *  in memory: segue_stage_use. */
     CUdeviceptr staging_address;
+    CUdeviceptr pointers_address;
     /** Loaded when the first operation needs them. */
     struct segue_builtins builtins;
     /** Holds the operations' parameters. */

@@ -9,8 +9,12 @@ static segue_status allocate_device(struct segue_cuda *cuda, uint64_t size_bytes
 {
     CUdeviceptr address = 0;
     CUresult result = cuda->driver.cuMemAlloc(&address, size_bytes);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && segue_staging_trim(cuda))
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && segue_staging_trim(cuda)) {
+        segue_cuda_note(cuda, result, "cuMemAlloc", __FILE__, __LINE__,
+                        "giving back free staging memory and trying %" PRIu64 " bytes again",
+                        size_bytes);
         result = cuda->driver.cuMemAlloc(&address, size_bytes);
+    }
     if (result != CUDA_SUCCESS)
         return segue_cuda_raise(cuda, result, "cuMemAlloc", __FILE__, __LINE__,
                                 "allocating %" PRIu64 " bytes of device memory", size_bytes);

@@ -77,11 +77,16 @@ static segue_status check_parameters(const struct loading *loading,
                                      const struct segue_entry_point *entry, CUfunction function)
 {
     struct segue_cuda *cuda = loading->cuda;
+    bool has_table = false;
+    uint32_t kernel_parameter = 0;
     for (uint32_t i = 0; i <= entry->parameter_count; i++) {
         size_t offset_bytes = 0;
         size_t size_bytes = 0;
-        const CUresult result =
-            cuda->driver.cuFuncGetParamInfo(function, i, &offset_bytes, &size_bytes);
+        if (i < entry->parameter_count &&
+            !segue_parameter_is_passed(&entry->parameters[i], &has_table))
+            continue;
+        const CUresult result = cuda->driver.cuFuncGetParamInfo(function, kernel_parameter++,
+                                                                &offset_bytes, &size_bytes);
         const bool exists = result == CUDA_SUCCESS;
         // The driver's way of saying that there is no such parameter.
         if (!exists && result != CUDA_ERROR_INVALID_VALUE)

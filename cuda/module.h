@@ -19,10 +19,22 @@ struct segue_backend_module {
     CUfunction functions[];
 };
 
-/** Size of a kernel parameter: bindings are pointers. */
+/** Size of a kernel parameter: bindings are pointers, and indirect ones together are one to
+ *  theirs. */
 static inline uint32_t segue_parameter_bytes(const struct segue_parameter *parameter)
 {
-    return parameter->kind == SEGUE_PARAMETER_BINDING ? 8 : parameter->size_bytes;
+    return parameter->kind == SEGUE_PARAMETER_CONSTANT ? parameter->size_bytes : 8;
+}
+
+/** Whether the kernel has a parameter for one that is declared, all of them taken in order: of the
+ *  indirect ones the first. `has_table` is false before the first. */
+static inline bool segue_parameter_is_passed(const struct segue_parameter *parameter,
+                                             bool *has_table)
+{
+    const bool is_indirect = parameter->kind == SEGUE_PARAMETER_INDIRECT;
+    const bool is_passed = !is_indirect || !*has_table;
+    *has_table |= is_indirect;
+    return is_passed;
 }
 
 /**

@@ -3,12 +3,13 @@
 #include "command_buffer.h"
 #include "cuda_backend.h"
 #include "exec_cache.h"
+#include "graph_node.h"
 
 /** From this share of the nodes on (in thousandths) the whole graph is updated
  * instead of its nodes one by one. Measured on an H200: writing a node takes
- * 0.17 us (1000 nodes) to 0.30 us (10,000), updating the whole 0.19 to 0.38 us
- * a node, and before that the kept graph must be written, too. So it never
- * pays, and is for what cannot be written node by node. */
+ * 0.17 us (1000 nodes) to 0.30 us (10,000), writing all of the kept graph and
+ * updating from it 0.29 us and more a node, whatever differs (docs/performance.md).
+ * So it never pays, and is for what cannot be written node by node. */
 #define WHOLE_UPDATE_SHARE 1001
 
 /** Whether a failure is one that no other way around helps against. */
@@ -26,21 +27,27 @@ static segue_status raise(struct segue_lowering *lowering, const struct segue_se
                             segue_lowering_describe(lowering, segment, text, sizeof(text)));
 }
 
-/** Lowers one command and gives its node the parameters: in the structure's
- * graph, or (`exec` not NULL) in an executable graph. A refusal of the driver
- * is in `*out_result`. */
+/** Gives a command's node its parameters: in the structure's graph, or (`exec`
+ * not NULL) in an executable graph. A refusal of the driver is in
+ * `*out_result`. */
 static segue_status write_node(struct segue_lowering *lowering,
                                const struct segue_cuda_structure *structure, CUgraphExec exec,
-                               const struct segue_segment *segment, uint32_t node,
+                               const struct segue_segment *segment, const uint64_t *record,
                                CUresult *out_result, const char **out_call)
 {
-    struct segue_operation operation;
-    segue_status status = segue_lower(lowering, segment, &operation);
-    if (status != SEGUE_OK)
-        return status;
-    *out_result = segue_cuda_node_set(lowering->cuda, exec, structure->graph.nodes[node],
-                                      &operation, out_call);
-    segue_lowering_recycle(lowering);
+    CUgraphNode node = structure->graph.nodes[segue_record_node(record)];
+    if (exec != NULL && segue_cuda_dispatch_is_direct(segment)) {
+        *out_result = segue_cuda_dispatch_set(lowering->cuda, exec, node,
+                                              (const struct segue_dispatch_segment *)segment,
+                                              record, out_call);
+    } else {
+        struct segue_operation operation;
+        const segue_status status = segue_lower(lowering, segment, &operation);
+        if (status != SEGUE_OK)
+            return status;
+        *out_result = segue_cuda_node_set(lowering->cuda, exec, node, &operation, out_call);
+        segue_lowering_recycle(lowering);
+    }
     if (*out_result != CUDA_SUCCESS && is_fatal(*out_result))
         return raise(lowering, segment, *out_result, *out_call, __LINE__);
     return SEGUE_OK;
@@ -59,12 +66,12 @@ segue_status segue_structure_sync(struct segue_lowering *lowering,
         const char *call = NULL;
         if (segment->kind >= SEGUE_COMMAND_BEGIN_GROUP)
             continue;
-        const uint32_t node = segue_record_node(record);
+        const uint64_t *own = record;
         record += segue_record_words(record);
-        if (node == SEGUE_NO_RECORD)
+        if (segue_record_node(own) == SEGUE_NO_RECORD)
             continue;
         const segue_status status =
-            write_node(lowering, structure, NULL, segment, node, &result, &call);
+            write_node(lowering, structure, NULL, segment, own, &result, &call);
         if (status != SEGUE_OK)
             return status;
         if (result != CUDA_SUCCESS) {
@@ -133,17 +140,17 @@ static segue_status write_nodes(struct segue_lowering *lowering, struct segue_cu
     *out_written = 0;
     for (size_t i = 0; i < changes->count; i++) {
         const struct segue_change *change = &changes->list[i];
-        const uint32_t node = segue_record_node(content->words + change->record);
+        const uint64_t *record = content->words + change->record;
         CUresult result = CUDA_SUCCESS;
         const char *call = NULL;
         // While the command is in the cache: what the exec will do is written down, too.
         if (content == &exec->content)
             segue_exec_content_rewrite(&exec->content, lowering, change);
-        // A barrier that moved has no node, and inline data is not in one.
-        if (node == SEGUE_NO_RECORD || change->data_only)
+        // A barrier that moved has no node, and neither inline data nor a table is in one.
+        if (segue_record_node(record) == SEGUE_NO_RECORD || change->data_only)
             continue;
         const segue_status status = write_node(lowering, exec->structure, exec->handle,
-                                               change->segment, node, &result, &call);
+                                               change->segment, record, &result, &call);
         if (status != SEGUE_OK)
             return status;
         if (result != CUDA_SUCCESS) {
@@ -157,6 +164,18 @@ static segue_status write_nodes(struct segue_lowering *lowering, struct segue_cu
     return SEGUE_OK;
 }
 
+/** Writes the pointers of changed commands that find them in memory. */
+static void write_pointers(const struct segue_lowering *lowering, struct segue_cuda_exec *exec,
+                           const struct segue_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct segue_segment *segment = changes->list[i].segment;
+        if (segue_segment_has_indirect(segment))
+            segue_pointers_write(lowering, exec->staging,
+                                 (const struct segue_dispatch_segment *)segment);
+    }
+}
+
 segue_status segue_exec_patch(struct segue_lowering *lowering, struct segue_cuda_exec *exec,
                               const struct segue_exec_content *content,
                               const struct segue_changes *changes,
@@ -167,6 +186,8 @@ segue_status segue_exec_patch(struct segue_lowering *lowering, struct segue_cuda
         changes->count * 1000 >= structure->graph.node_count * (uint64_t)WHOLE_UPDATE_SHARE;
     segue_status status = SEGUE_OK;
     *out_patched = false;
+    if (changes->pointers)
+        write_pointers(lowering, exec, changes);
     if (changes->inline_data)
         status = segue_stage_data(lowering);
     if (status != SEGUE_OK)

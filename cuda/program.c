@@ -23,10 +23,34 @@ static void gather_inline_data(const struct segue_recording *recording, unsigned
 segue_status segue_stage_acquire(struct segue_lowering *lowering,
                                  struct segue_staging_block **out_block)
 {
+    const uint64_t size_bytes = segue_stage_bytes(lowering->recording);
     *out_block = NULL;
-    if (lowering->recording->inline_data_bytes == 0)
+    if (size_bytes == 0)
         return SEGUE_OK;
-    return segue_staging_acquire(lowering->cuda, lowering->recording->inline_data_bytes, out_block);
+    return segue_staging_acquire(lowering->cuda, size_bytes, out_block);
+}
+
+uint64_t segue_stage_bytes(const struct segue_recording *recording)
+{
+    return segue_pointers_bytes(recording) + recording->inline_data_bytes;
+}
+
+void segue_stage_use(struct segue_lowering *lowering, const struct segue_staging_block *block)
+{
+    if (block == NULL)
+        return;
+    lowering->pointers_address = block->address;
+    lowering->staging_address = block->address + segue_pointers_bytes(lowering->recording);
+}
+
+segue_status segue_stage_fill(struct segue_lowering *lowering, struct segue_staging_block *block)
+{
+    if (block == NULL)
+        return SEGUE_OK;
+    segue_stage_use(lowering, block);
+    const segue_status status =
+        lowering->recording->inline_data_bytes != 0 ? segue_stage_data(lowering) : SEGUE_OK;
+    return status == SEGUE_OK ? segue_pointers_lay_out(lowering, block) : status;
 }
 
 segue_status segue_stage_data(struct segue_lowering *lowering)
@@ -57,13 +81,14 @@ static segue_status make_stream(struct segue_backend_program *program,
     struct segue_lowering *lowering = &program->lowering;
     const uint64_t start_ns = segue_now_ns();
     segue_status status = segue_stage_acquire(lowering, &program->staging);
-    if (status == SEGUE_OK && program->staging != NULL) {
-        lowering->staging_address = program->staging->address;
-        status = segue_stage_data(lowering);
-    }
+    if (status == SEGUE_OK)
+        status = segue_stage_fill(lowering, program->staging);
+    if (status == SEGUE_OK)
+        status = segue_cuda_stream_create_event(program);
     if (status == SEGUE_OK)
         status = segue_cuda_stream_prepare(program, plan);
     if (status != SEGUE_OK) {
+        segue_cuda_stream_finish(program, true);
         segue_staging_release(lowering->cuda, program->staging, true);
         return status;
     }
@@ -211,12 +236,14 @@ void segue_cuda_program_destroy(struct segue_backend *backend,
     if (program == NULL)
         return;
     segue_exec_cache_release(cuda, program->exec);
-    segue_cuda_stream_finish(program);
     if (program->staging != NULL) {
         const bool has_context = segue_cuda_enter_cleanup(cuda);
+        segue_cuda_stream_finish(program, has_context);
         segue_staging_release(cuda, program->staging, has_context);
         if (has_context)
             segue_cuda_leave(cuda);
+    } else {
+        segue_cuda_stream_finish(program, false);
     }
     free_shell(cuda, program);
 }
@@ -236,11 +263,20 @@ struct segue_cuda_exec *segue_cuda_program_exec(const struct segue_backend_progr
 static segue_status launch_graph(struct segue_cuda *cuda, struct segue_backend_program *program,
                                  CUstream stream)
 {
-    if (program->exec == NULL)
+    struct segue_cuda_exec *exec = program->exec;
+    if (exec == NULL)
         return SEGUE_OK;
-    return segue_cuda_check(cuda, cuGraphLaunch(program->exec->handle, stream),
-                            "launching the graph of command buffer \"%s\"",
-                            program->lowering.recording->label);
+    const bool has_changed = segue_pointers_have_changed(exec->staging);
+    segue_status status =
+        has_changed ? segue_pointers_copy(&program->lowering, exec->staging, stream) : SEGUE_OK;
+    if (status == SEGUE_OK)
+        status = segue_cuda_check(cuda, cuGraphLaunch(exec->handle, stream),
+                                  "launching the graph of command buffer \"%s\"",
+                                  program->lowering.recording->label);
+    // Launches of one graph follow one another on all queues, so later ones are behind the copy.
+    if (status == SEGUE_OK && has_changed)
+        segue_pointers_settle(exec->staging);
+    return status;
 }
 
 segue_status segue_cuda_queue_run(struct segue_backend *backend, struct segue_backend_queue *queue,

@@ -14,13 +14,17 @@
 
 struct segue_backend_program {
     enum segue_execution_mode mode;
-    /** STREAM: inline data; NULL if the recording has none. */
+    /** STREAM: pointers and inline data; NULL if the recording has none. */
     struct segue_staging_block *staging;
     /** GRAPH; NULL for a graph without nodes. */
     struct segue_cuda_exec *exec;
     /** STREAM: in order of issue, with parameters in lowering.arena. */
     struct segue_operation *operations;
     uint32_t operation_count;
+    /** STREAM, with pointers that kernels find in memory, submitted more than once: reached when
+     * the last copy of them is done, which was made on that stream. Else NULL. */
+    CUevent copied;
+    CUstream copied_on;
     /** `table` and, in graph mode, the arena are only used while the program is
      * made. */
     struct segue_lowering lowering;
@@ -39,7 +43,10 @@ SEGUE_MUST_CHECK segue_status segue_cuda_stream_rebind(struct segue_backend_prog
 SEGUE_MUST_CHECK segue_status segue_exec_rebind(struct segue_backend_program *program,
                                                 struct segue_command_buffer_stats *stats,
                                                 bool *out_rebound);
-void segue_cuda_stream_finish(struct segue_backend_program *program);
+/** Makes the event that says when the program's pointers are copied, if it needs one. The context
+ * is current. */
+SEGUE_MUST_CHECK segue_status segue_cuda_stream_create_event(struct segue_backend_program *program);
+void segue_cuda_stream_finish(struct segue_backend_program *program, bool has_context);
 /** Issues all operations. The context is current. */
 SEGUE_MUST_CHECK segue_status segue_cuda_stream_issue(struct segue_backend_program *program,
                                                       CUstream stream);

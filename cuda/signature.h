@@ -14,12 +14,12 @@
 
 /** The structure written out, node by node in creation order: class and
  * function (launch attributes are the function's), lane, dependencies, and
- * their kinds. The hash finds candidates; equality is that of the words. */
+ * their kinds. The hash finds candidates; equality is that of the bytes. */
 struct segue_signature {
     const struct segue_allocator *allocator;
     uint64_t hash;
-    uint32_t *words;
-    size_t word_count;
+    unsigned char *bytes;
+    size_t size_bytes;
 };
 
 /** SEGUE_OUT_OF_HOST_MEMORY. */

@@ -15,6 +15,7 @@ static void free_block(struct segue_cuda *cuda, struct segue_staging_block *bloc
     if (has_context)
         segue_cuda_cleanup(cuda, cuMemFree(block->address),
                            "freeing a staging block of %" PRIu64 " bytes", block->size_bytes);
+    segue_pointers_finish(cuda, &block->pointers, has_context);
     segue_release(segue_cuda_allocator(cuda), block, sizeof(*block));
 }
 

@@ -7,9 +7,10 @@
 #ifndef SEGUE_CUDA_STAGING_H
 #define SEGUE_CUDA_STAGING_H
 
+#include "pointers.h"
+
 #include <segue/device.h>
 
-#include <cuda.h>
 #include <pthread.h>
 
 struct segue_cuda;
@@ -25,6 +26,8 @@ struct segue_staging_block {
     CUdeviceptr address;
     uint64_t size_bytes;
     struct segue_staging_block *next;
+    /** The table of pointers that its user keeps at its beginning (pointers.h). */
+    struct segue_pointer_table pointers;
 };
 
 struct segue_staging {

@@ -31,6 +31,17 @@ segue_status segue_cuda_stream_prepare(struct segue_backend_program *program,
     return SEGUE_OK;
 }
 
+segue_status segue_cuda_stream_create_event(struct segue_backend_program *program)
+{
+    const struct segue_lowering *lowering = &program->lowering;
+    const struct segue_recording *recording = lowering->recording;
+    if (recording->indirect_count == 0 || (recording->flags & SEGUE_COMMAND_BUFFER_ONE_SHOT) != 0)
+        return SEGUE_OK;
+    return segue_cuda_check(
+        lowering->cuda, cuEventCreate(&program->copied, CU_EVENT_DISABLE_TIMING),
+        "creating the event of command buffer \"%s\"'s table of pointers", recording->label);
+}
+
 segue_status segue_cuda_stream_rebind(struct segue_backend_program *program, bool *out_rebound)
 {
     struct segue_lowering *lowering = &program->lowering;
@@ -39,19 +50,28 @@ segue_status segue_cuda_stream_rebind(struct segue_backend_program *program, boo
         return status;
     // The driver has copied what earlier launches were given.
     segue_arena_reset(&lowering->arena);
-    for (uint32_t i = 0; i < program->operation_count && status == SEGUE_OK; i++)
-        status = segue_lower(lowering, program->operations[i].segment, &program->operations[i]);
+    for (uint32_t i = 0; i < program->operation_count && status == SEGUE_OK; i++) {
+        const struct segue_segment *segment = program->operations[i].segment;
+        status = segue_lower(lowering, segment, &program->operations[i]);
+        if (segue_segment_has_indirect(segment))
+            segue_pointers_write(lowering, program->staging,
+                                 (const struct segue_dispatch_segment *)segment);
+    }
     segue_cuda_leave(lowering->cuda);
     *out_rebound = status == SEGUE_OK;
     return status;
 }
 
-void segue_cuda_stream_finish(struct segue_backend_program *program)
+void segue_cuda_stream_finish(struct segue_backend_program *program, bool has_context)
 {
     segue_release(segue_cuda_allocator(program->lowering.cuda), program->operations,
                   program->operation_count * sizeof(*program->operations));
     program->operations = NULL;
     program->operation_count = 0;
+    if (program->copied != NULL && has_context)
+        segue_cuda_cleanup(program->lowering.cuda, cuEventDestroy(program->copied),
+                           "destroying the event of a table of pointers");
+    program->copied = NULL;
 }
 
 /** The call that an operation is, for messages; its result. */
@@ -93,10 +113,38 @@ static CUresult issue(const struct segue_driver *driver, const struct segue_oper
     }
 }
 
+/** Has the table of pointers in place for what comes on the stream. */
+static segue_status bring_pointers(struct segue_backend_program *program, CUstream stream)
+{
+    const struct segue_lowering *lowering = &program->lowering;
+    if (!segue_pointers_have_changed(program->staging)) {
+        if (program->copied == NULL || program->copied_on == stream)
+            return SEGUE_OK;
+        return segue_cuda_check(lowering->cuda,
+                                cuStreamWaitEvent(stream, program->copied, CU_EVENT_WAIT_DEFAULT),
+                                "making a queue wait for the table of pointers of command buffer "
+                                "\"%s\"",
+                                lowering->recording->label);
+    }
+    segue_status status = segue_pointers_copy(lowering, program->staging, stream);
+    if (status == SEGUE_OK && program->copied != NULL)
+        status = segue_cuda_check(lowering->cuda, cuEventRecord(program->copied, stream),
+                                  "recording that the pointers of command buffer \"%s\" are copied",
+                                  lowering->recording->label);
+    if (status != SEGUE_OK)
+        return status;
+    program->copied_on = stream;
+    segue_pointers_settle(program->staging);
+    return SEGUE_OK;
+}
+
 segue_status segue_cuda_stream_issue(struct segue_backend_program *program, CUstream stream)
 {
     const struct segue_lowering *lowering = &program->lowering;
     struct segue_cuda *cuda = lowering->cuda;
+    const segue_status status = bring_pointers(program, stream);
+    if (status != SEGUE_OK)
+        return status;
     for (uint32_t i = 0; i < program->operation_count; i++) {
         const struct segue_operation *operation = &program->operations[i];
         const char *call = NULL;

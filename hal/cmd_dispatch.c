@@ -182,6 +182,22 @@ static inline segue_status set_launch(segue_command_buffer *command_buffer,
     return SEGUE_OK;
 }
 
+/** Gives a dispatch its place among the pointers that kernels find in memory. False: there are too
+ *  many. */
+static inline bool place_indirect(struct segue_recording *recording,
+                                  const struct segue_entry *entry,
+                                  struct segue_dispatch_segment *segment)
+{
+    segment->first_indirect = SEGUE_NO_INDIRECT;
+    if (entry->indirect_count == 0 || segment->base.is_empty)
+        return true;
+    if (segue_unlikely(entry->indirect_count >= SEGUE_NO_INDIRECT - recording->indirect_count))
+        return false;
+    segment->first_indirect = recording->indirect_count;
+    recording->indirect_count += entry->indirect_count;
+    return true;
+}
+
 segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
                                 const struct segue_dispatch *dispatch)
 {
@@ -209,9 +225,9 @@ segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
         return segue_record_no_memory(command_buffer, SEGUE_COMMAND_DISPATCH);
     segment->executable = dispatch->executable;
     segment->entry_point = dispatch->entry_point;
-    segment->binding_count = binding_count;
+    segment->binding_count = (uint16_t)binding_count;
     segment->base.duration_ns = dispatch->duration_ns;
-    segment->constants_size_bytes = constants_size_bytes;
+    segment->constants_size_bytes = (uint16_t)constants_size_bytes;
     status = set_launch(command_buffer, segment, entry, dispatch);
     if (segue_unlikely(status != SEGUE_OK))
         return status;
@@ -223,7 +239,8 @@ segue_status segue_cmd_dispatch(segue_command_buffer *command_buffer,
             return segue_record_range_failed(command_buffer, &segment->base, "binding", i,
                                              &dispatch->bindings[i], rules);
     }
-    if (segue_unlikely(!segue_record_retain(command_buffer, &dispatch->executable->object)))
+    if (segue_unlikely(!place_indirect(command_buffer->recording, entry, segment) ||
+                       !segue_record_retain(command_buffer, &dispatch->executable->object)))
         return segue_record_no_memory(command_buffer, SEGUE_COMMAND_DISPATCH);
     if (constants_size_bytes != 0)
         memcpy(segment->bindings + binding_count, dispatch->constants, constants_size_bytes);

@@ -97,6 +97,9 @@ struct segue_acquire {
     bool has_reaped;
     /** Not NULL: wait for this point; a reference. */
     struct segue_point *point;
+    /** What has lost its last reference and is to be freed without the lock. */
+    struct segue_object *dead_objects;
+    struct segue_program *dead_programs;
 };
 
 /**
@@ -114,6 +117,8 @@ segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_
 /** Retires what is done, and waits for what must be. Without the lock. */
 SEGUE_MUST_CHECK segue_status segue_acquire_prepare(segue_device *device,
                                                     struct segue_acquire *acquire);
+/** Frees what attempts have given up, good ones and others. Without the lock, after each. */
+void segue_acquire_finish(struct segue_acquire *acquire);
 /** Releases a command buffer's list of programs. */
 void segue_programs_release(struct segue_program *programs);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cost.h"
 
+#include "recording.h"
+
 // Unknown dispatches count as long ones: too many lanes for short kernels were measured to cost 19
 // % at most (32 empty ones between barriers), too few for long ones up to 5 times the time.
 const struct segue_cost_model segue_cost_model_h200 = {
@@ -21,8 +23,12 @@ const struct segue_cost_model segue_cost_model_h200 = {
     .threads_per_multiprocessor = 2048,
     .blocks_per_multiprocessor = 32,
     .multiprocessor_count = 0,
-    .stream_launch_ns = 3000,
-    .graph_launch_ns = 2500,
+    .stream_launch_ns = 2950,
+    .graph_launch_ns = 1500,
+    .graph_write_node_ns = 310,
+    .graph_build_ns = 10500,
+    .graph_build_node_ns = 2800,
+    .graph_build_edge_ns = 2900,
 };
 
 /** Bytes of a transfer from which on it has the device's memory, or the bus, to itself. */
@@ -95,4 +101,24 @@ struct segue_work_cost segue_work_cost(const struct segue_cost_model *model,
     default:
         return dispatch_cost(model, (const struct segue_dispatch_segment *)segment);
     }
+}
+
+bool segue_built_graph_pays(const struct segue_cost_model *model,
+                            const struct segue_recording *recording, uint64_t edge_count)
+{
+    const uint64_t count = recording->work_count;
+    const uint64_t more_edges = edge_count > count ? edge_count - count : 0;
+    const uint64_t stream_ns = count * model->stream_launch_ns;
+    uint64_t graph_ns = (uint64_t)model->graph_launch_ns + model->graph_build_ns +
+                        count * ((uint64_t)model->graph_build_node_ns + model->node_ns) +
+                        more_edges * model->graph_build_edge_ns;
+    for (const struct segue_segment *segment = recording->first; segment && graph_ns < stream_ns;
+         segment = segment->next) {
+        if (!segue_segment_is_work(segment))
+            continue;
+        if (segment->kind != SEGUE_COMMAND_DISPATCH)
+            return false;
+        graph_ns += segue_work_cost(model, segment).duration_ns;
+    }
+    return graph_ns < stream_ns;
 }

@@ -10,6 +10,8 @@
 
 #include <segue/cost.h>
 
+struct segue_recording;
+
 /** Measured on an H200 (driver 580.159, CUDA 13.0). */
 extern const struct segue_cost_model segue_cost_model_h200;
 
@@ -31,6 +33,21 @@ static inline bool segue_graph_pays(const struct segue_cost_model *model, uint32
     return work_count != 0 &&
            (uint64_t)work_count * model->stream_launch_ns >= model->graph_launch_ns;
 }
+
+/** The same where the graph is in the cache, and each of its nodes may have to be written. */
+static inline bool segue_kept_graph_pays(const struct segue_cost_model *model, uint32_t work_count)
+{
+    return work_count != 0 &&
+           (uint64_t)work_count * model->stream_launch_ns >=
+               (uint64_t)work_count * model->graph_write_node_ns + model->graph_launch_ns;
+}
+
+/** Whether a recording that runs once is done earlier as a graph made for it than on a stream,
+ * where the device runs what has been launched while the host launches the rest. The graph's nodes
+ * are taken to run one after the other. Never with transfers, most of which are faster on a stream.
+ *  @param edge_count  of the graph, or 0: at least one for each node. */
+bool segue_built_graph_pays(const struct segue_cost_model *model,
+                            const struct segue_recording *recording, uint64_t edge_count);
 
 /** Of a command that is work. Dispatches: the hint, or unknown_duration_ns; blocks and threads
  *  against what the device holds. Transfers: their length, where it is known. */

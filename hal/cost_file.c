@@ -39,6 +39,10 @@ static const struct figure figures[] = {
     FIGURE(multiprocessor_count),
     FIGURE(stream_launch_ns),
     FIGURE(graph_launch_ns),
+    FIGURE(graph_write_node_ns),
+    FIGURE(graph_build_ns),
+    FIGURE(graph_build_node_ns),
+    FIGURE(graph_build_edge_ns),
 };
 #define FIGURE_COUNT (sizeof figures / sizeof figures[0])
 _Static_assert(FIGURE_COUNT * sizeof(uint32_t) == sizeof(struct segue_cost_model),

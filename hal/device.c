@@ -298,7 +298,8 @@ segue_status segue_device_register_reference_kernels(segue_device *device,
         return SEGUE_OK;
     for (uint32_t i = 0; i < kernel_count; i++) {
         const struct segue_reference_kernel *kernel = &kernels[i];
-        if (!kernel->name || kernel->name[0] == '\0' || !kernel->run || !kernel->ranges ||
+        if (!kernel->name || kernel->name[0] == '\0' || !kernel->run ||
+            (!kernel->ranges && !kernel->table_ranges) ||
             (kernel->parameter_count != 0 && !kernel->parameter_sizes))
             return segue_fail(device, SEGUE_INVALID_ARGUMENT,
                               "reference kernel %u (\"%s\") lacks a name, run, ranges or parameter "

@@ -38,10 +38,11 @@ static bool copy_entry(struct segue_arena *arena, const struct segue_entry_point
     entry->declared.parameters = parameters;
     for (uint32_t i = 0; i < source->parameter_count; i++) {
         parameters[i] = source->parameters[i];
-        if (parameters[i].kind == SEGUE_PARAMETER_BINDING)
-            bindings[entry->binding_count++] = &parameters[i];
-        else
+        if (parameters[i].kind == SEGUE_PARAMETER_CONSTANT)
             entry->constants_size_bytes += parameters[i].size_bytes;
+        else
+            bindings[entry->binding_count++] = &parameters[i];
+        entry->indirect_count += parameters[i].kind == SEGUE_PARAMETER_INDIRECT;
     }
     return true;
 }

@@ -7,7 +7,9 @@
 #define MAX_CONSTANT_BYTES 4092
 /** What drivers take at most; whether this one does, it says itself. */
 #define MAX_PARAMETER_BYTES 32764
-#define BINDING_BYTES 8
+#define POINTER_BYTES 8
+/** Each takes no room in the parameters. */
+#define MAX_INDIRECT_PARAMETERS 4096
 /** The largest cluster of any device so far (with the non-portable opt-in). */
 #define MAX_CLUSTER_BLOCKS 16
 
@@ -17,6 +19,7 @@ static segue_status check_parameter(segue_device *device, const struct segue_ent
     const struct segue_parameter *parameter = &entry->parameters[index];
     switch (parameter->kind) {
     case SEGUE_PARAMETER_BINDING:
+    case SEGUE_PARAMETER_INDIRECT:
         if ((unsigned)parameter->access > SEGUE_ACCESS_CONSTANT)
             return segue_fail(device, SEGUE_INVALID_ARGUMENT,
                               "entry point \"%s\", parameter %u: access is %d; use a value of "
@@ -44,6 +47,14 @@ static segue_status check_parameter(segue_device *device, const struct segue_ent
                       entry->name, index, (int)parameter->kind);
 }
 
+/** What a parameter adds to the kernel's; of the indirect ones only the first does. */
+static uint32_t added_bytes(const struct segue_parameter *parameter, uint32_t indirect_count)
+{
+    if (parameter->kind == SEGUE_PARAMETER_CONSTANT)
+        return parameter->size_bytes;
+    return parameter->kind == SEGUE_PARAMETER_BINDING || indirect_count == 0 ? POINTER_BYTES : 0;
+}
+
 static segue_status check_parameters(segue_device *device, const struct segue_entry_point *entry)
 {
     if (entry->parameter_count != 0 && !entry->parameters)
@@ -51,18 +62,23 @@ static segue_status check_parameters(segue_device *device, const struct segue_en
                           "entry point \"%s\": parameters is NULL, the count %u", entry->name,
                           entry->parameter_count);
     uint64_t total_bytes = 0;
+    uint32_t indirect_count = 0;
     for (uint32_t i = 0; i < entry->parameter_count; i++) {
         segue_status status = check_parameter(device, entry, i);
         if (status != SEGUE_OK)
             return status;
-        total_bytes += entry->parameters[i].kind == SEGUE_PARAMETER_BINDING
-                           ? BINDING_BYTES
-                           : entry->parameters[i].size_bytes;
+        total_bytes += added_bytes(&entry->parameters[i], indirect_count);
+        indirect_count += entry->parameters[i].kind == SEGUE_PARAMETER_INDIRECT;
         if (total_bytes > MAX_PARAMETER_BYTES)
             return segue_fail(device, SEGUE_INVALID_ARGUMENT,
                               "entry point \"%s\": the parameters up to number %u take %" PRIu64
                               " bytes; a kernel takes at most %d",
                               entry->name, i, total_bytes, MAX_PARAMETER_BYTES);
+        if (indirect_count > MAX_INDIRECT_PARAMETERS)
+            return segue_fail(device, SEGUE_INVALID_ARGUMENT,
+                              "entry point \"%s\": parameter %u is indirect after %u others; at "
+                              "most %d can be",
+                              entry->name, i, indirect_count - 1, MAX_INDIRECT_PARAMETERS);
     }
     return SEGUE_OK;
 }

@@ -6,15 +6,20 @@ void segue_object_init(struct segue_object *object, enum segue_object_kind kind,
 {
     atomic_init(&object->references, 1);
     atomic_init(&object->last_recording, 0);
+    object->next_dead = NULL;
     object->kind = kind;
     object->device = device;
     segue_device_retain(device);
 }
 
-void segue_object_release(struct segue_object *object)
+/** Gives up a reference. True: it was the last. */
+static bool give_up(struct segue_object *object)
 {
-    if (!object || atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
-        return;
+    return object && atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1;
+}
+
+static void destroy(struct segue_object *object)
+{
     segue_device *device = object->device;
     switch (object->kind) {
     case SEGUE_OBJECT_BUFFER:
@@ -31,4 +36,27 @@ void segue_object_release(struct segue_object *object)
         break;
     }
     segue_device_release(device);
+}
+
+void segue_object_release(struct segue_object *object)
+{
+    if (give_up(object))
+        destroy(object);
+}
+
+void segue_object_drop(struct segue_object *object, struct segue_object **dead)
+{
+    if (!give_up(object))
+        return;
+    object->next_dead = *dead;
+    *dead = object;
+}
+
+void segue_objects_free(struct segue_object **dead)
+{
+    while (*dead) {
+        struct segue_object *object = *dead;
+        *dead = object->next_dead;
+        destroy(object);
+    }
 }

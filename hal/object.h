@@ -32,6 +32,8 @@ struct segue_object {
     segue_device *device;
     /** Serial of the last recording that retained it (a hint that saves retaining it twice). */
     atomic_uint_fast64_t last_recording;
+    /** Links objects without references that are yet to be freed. */
+    struct segue_object *next_dead;
 };
 
 static inline void segue_object_retain(struct segue_object *object)
@@ -43,6 +45,11 @@ void segue_object_init(struct segue_object *object, enum segue_object_kind kind,
                        segue_device *device);
 /** Destroys the object with its last reference. NULL is fine. */
 void segue_object_release(struct segue_object *object);
+/** The same where a lock is held that freeing, which may wait for the device, should not be done
+ *  under: with its last reference the object goes on the list, for segue_objects_free. */
+void segue_object_drop(struct segue_object *object, struct segue_object **dead);
+/** Destroys what is on the list, and empties it. */
+void segue_objects_free(struct segue_object **dead);
 
 /** Free what an object owns, and its memory, but not its reference to the device. Only called by
  *  segue_object_release; must not take the submission lock, which may be held. */
@@ -140,7 +147,9 @@ struct segue_buffer {
 struct segue_entry {
     struct segue_entry_point declared;
     struct segue_backend_entry_limits limits;
+    /** Indirect ones included. */
     uint32_t binding_count;
+    uint32_t indirect_count;
     uint32_t constants_size_bytes;
     /** Per binding, in order: access and alignment. */
     const struct segue_parameter **bindings;

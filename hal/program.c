@@ -11,6 +11,15 @@ void segue_program_retain(struct segue_program *program)
     atomic_fetch_add_explicit(&program->references, 1, memory_order_relaxed);
 }
 
+/** A program for a table counts until it has no graph any more. */
+static void count_out(struct segue_program *program)
+{
+    if (program->is_for_table)
+        atomic_fetch_sub_explicit(&program->recording->table_program_count, 1,
+                                  memory_order_relaxed);
+    program->is_for_table = false;
+}
+
 /** Frees a program that has no backend program (any more). */
 static void free_shell(struct segue_program *program)
 {
@@ -22,8 +31,7 @@ static void free_shell(struct segue_program *program)
     segue_release(allocator, program->constants,
                   program->constant_count * sizeof *program->constants);
     segue_slot_pattern_finish(&program->aliases, allocator);
-    if (program->is_for_table)
-        atomic_fetch_sub_explicit(&recording->table_program_count, 1, memory_order_relaxed);
+    count_out(program);
     segue_release(allocator, program, sizeof *program);
     segue_recording_release(recording);
 }
@@ -35,6 +43,26 @@ void segue_program_release(struct segue_program *program)
     struct segue_backend *backend = program->recording->device->backend;
     backend->ops->program_destroy(backend, program->backend);
     free_shell(program);
+}
+
+void segue_program_drop(struct segue_program *program, struct segue_program **dead)
+{
+    if (atomic_fetch_sub_explicit(&program->references, 1, memory_order_acq_rel) != 1)
+        return;
+    struct segue_backend *backend = program->recording->device->backend;
+    backend->ops->program_destroy(backend, program->backend);
+    count_out(program);
+    program->next = *dead;
+    *dead = program;
+}
+
+void segue_programs_free(struct segue_program **dead)
+{
+    while (*dead) {
+        struct segue_program *program = *dead;
+        *dead = program->next;
+        free_shell(program);
+    }
 }
 
 /** A program without a backend program, holding recording and table. */
@@ -99,9 +127,11 @@ static segue_status reuse(segue_device *device, const struct segue_program_reque
     return status;
 }
 
-/** Orders and shapes the recording, and has the backend build it. */
+/** Orders and shapes the recording, and has the backend build it; or, with `must_pay`, leaves that
+ *  where it would take longer than it saves. */
 static segue_status build(segue_device *device, const struct segue_program_request *request,
-                          struct segue_command_buffer_stats *stats, struct segue_program *program)
+                          bool must_pay, struct segue_command_buffer_stats *stats,
+                          struct segue_program *program)
 {
     uint64_t start_ns = segue_now_ns();
     struct segue_plan plan = {0};
@@ -112,8 +142,10 @@ static segue_status build(segue_device *device, const struct segue_program_reque
     stats->lower_ns = segue_now_ns() - start_ns;
     struct segue_program_request planned = *request;
     planned.plan = &plan;
-    status =
-        device->backend->ops->program_create(device->backend, &planned, stats, &program->backend);
+    if (!must_pay ||
+        segue_built_graph_pays(&device->cost_model, request->recording, plan.edge_count))
+        status = device->backend->ops->program_create(device->backend, &planned, stats,
+                                                      &program->backend);
     segue_plan_finish(&plan);
     return status;
 }
@@ -126,13 +158,13 @@ static bool is_graph_trouble(segue_status status)
 }
 
 /** Whether a one-shot command buffer that would run as a stream is worth a look at the graphs that
- *  are there: launching one must be cheaper than launching its commands. */
+ *  are there: writing and launching one must be cheaper than launching its commands. */
 static bool may_find_graph(const segue_command_buffer *command_buffer)
 {
     return command_buffer->mode == SEGUE_EXECUTION_AUTO &&
            (command_buffer->flags & SEGUE_COMMAND_BUFFER_ONE_SHOT) != 0 &&
-           segue_graph_pays(&command_buffer->device->cost_model,
-                            command_buffer->recording->work_count);
+           segue_kept_graph_pays(&command_buffer->device->cost_model,
+                                 command_buffer->recording->work_count);
 }
 
 /** Makes a graph (or asks first, see segue_program_binding); where there is to be a stream instead,
@@ -152,11 +184,13 @@ static segue_status make_graph(segue_command_buffer *command_buffer, bool ask_fi
     segue_status status = reuse(device, request, stats, program, &found);
     if (status == SEGUE_OK && !program->backend && found.is_busy && ask_first)
         status = SEGUE_TIMEOUT;
-    // What comes a second time will come again: from now on it is a graph.
-    if (request->is_one_shot && !program->backend && !found.is_known)
+    // What comes a second time will come again: from now on it is a graph, whatever that takes now.
+    const bool must_pay = request->is_one_shot && !found.is_known;
+    if (status == SEGUE_OK && !program->backend &&
+        (!must_pay || segue_built_graph_pays(&device->cost_model, request->recording, 0)))
+        status = build(device, request, must_pay, stats, program);
+    if (must_pay && !program->backend)
         request->mode = SEGUE_EXECUTION_STREAM;
-    else if (status == SEGUE_OK && !program->backend)
-        status = build(device, request, stats, program);
     if (!may_fall)
         return status;
     if (status == SEGUE_TIMEOUT) {
@@ -199,7 +233,7 @@ static segue_status make(segue_command_buffer *command_buffer,
             ? make_graph(command_buffer, binding && binding->ask_first, &request, stats, program)
             : SEGUE_OK;
     if (status == SEGUE_OK && !program->backend)
-        status = build(device, &request, stats, program);
+        status = build(device, &request, false, stats, program);
     command_buffer->resolved_mode = request.mode;
     stats->mode = request.mode;
     return status;

@@ -19,11 +19,17 @@ struct segue_program_binding {
 };
 
 /** Finds a graph of an earlier recording, or orders and shapes the command buffer's recording and
- * has the backend build it, for a table (`binding` NULL without slots). In mode AUTO that may change
- *  resolved_mode. `stats`, read and written, gets the times and sizes. One reference. */
+ * has the backend build it, for a table (`binding` NULL without slots). In mode AUTO that may
+ * change resolved_mode. `stats`, read and written, gets the times and sizes. One reference. */
 SEGUE_MUST_CHECK segue_status segue_program_create(segue_command_buffer *command_buffer,
                                                    const struct segue_program_binding *binding,
                                                    struct segue_command_buffer_stats *stats,
                                                    struct segue_program **out_program);
+
+/** segue_program_release with the lock held: with its last reference the program gives its graph
+ * back and goes on the list, for segue_programs_free. */
+void segue_program_drop(struct segue_program *program, struct segue_program **dead);
+/** Frees what is on the list, and empties it. */
+void segue_programs_free(struct segue_program **dead);
 
 #endif // SEGUE_HAL_PROGRAM_H

@@ -55,7 +55,7 @@ static void put_first(segue_command_buffer *command_buffer, struct segue_program
 
 /** Gives up what is idle behind the first, and what is beyond the number that is kept: its graphs
  *  are the cache's then. */
-static void drop_others(segue_command_buffer *command_buffer)
+static void drop_others(segue_command_buffer *command_buffer, struct segue_acquire *acquire)
 {
     uint32_t kept = 1;
     struct segue_program **link = &command_buffer->program->next;
@@ -68,7 +68,7 @@ static void drop_others(segue_command_buffer *command_buffer)
         }
         *link = program->next;
         program->next = NULL;
-        segue_program_release(program);
+        segue_program_drop(program, &acquire->dead_programs);
     }
 }
 
@@ -118,13 +118,14 @@ static segue_status check(const segue_command_buffer *command_buffer,
 }
 
 /** Notes what a program stands for now. */
-static void adopt_table(struct segue_program *program, const struct segue_binding_table *table)
+static void adopt_table(struct segue_program *program, const struct segue_binding_table *table,
+                        struct segue_acquire *acquire)
 {
     for (uint32_t i = 0; i < table->slot_count; i++) {
         if (segue_slot_is_same(&program->slots[i], &table->slots[i]))
             continue;
         segue_object_retain(&segue_range_buffer(&table->slots[i])->object);
-        segue_object_release(&segue_range_buffer(&program->slots[i])->object);
+        segue_object_drop(&segue_range_buffer(&program->slots[i])->object, &acquire->dead_objects);
         program->slots[i] = table->slots[i];
     }
     for (uint32_t i = 0; i < table->constant_count; i++)
@@ -133,7 +134,8 @@ static void adopt_table(struct segue_program *program, const struct segue_bindin
 
 /** Gives an idle program the table. `*out_rebound` false, or a failure: it is gone. */
 static segue_status rebind(segue_command_buffer *command_buffer, struct segue_program *program,
-                           const struct segue_binding_table *table, bool *out_rebound)
+                           const struct segue_binding_table *table, struct segue_acquire *acquire,
+                           bool *out_rebound)
 {
     struct segue_backend *backend = command_buffer->device->backend;
     struct segue_command_buffer_stats updated = command_buffer->stats;
@@ -150,11 +152,11 @@ static segue_status rebind(segue_command_buffer *command_buffer, struct segue_pr
                                               out_rebound);
     unlink_program(command_buffer, program);
     if (status != SEGUE_OK || !*out_rebound) {
-        segue_program_release(program);
+        segue_program_drop(program, &acquire->dead_programs);
         return status;
     }
     command_buffer->stats = updated;
-    adopt_table(program, table);
+    adopt_table(program, table, acquire);
     put_first(command_buffer, program);
     return SEGUE_OK;
 }
@@ -201,7 +203,7 @@ static segue_status provide(segue_command_buffer *command_buffer,
     segue_status status;
     if (program) {
         bool rebound;
-        status = rebind(command_buffer, program, table, &rebound);
+        status = rebind(command_buffer, program, table, acquire, &rebound);
         if (status != SEGUE_OK || rebound)
             return status;
     }
@@ -243,7 +245,7 @@ segue_status segue_command_buffer_acquire_program(segue_command_buffer *command_
             if (status != SEGUE_OK)
                 return status;
         }
-        drop_others(command_buffer);
+        drop_others(command_buffer, acquire);
     }
     segue_program_retain(command_buffer->program);
     *out_program = command_buffer->program;
@@ -261,4 +263,10 @@ segue_status segue_acquire_prepare(segue_device *device, struct segue_acquire *a
     (void)segue_device_reap(device);
     acquire->has_reaped = true;
     return status;
+}
+
+void segue_acquire_finish(struct segue_acquire *acquire)
+{
+    segue_programs_free(&acquire->dead_programs);
+    segue_objects_free(&acquire->dead_objects);
 }

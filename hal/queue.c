@@ -242,6 +242,7 @@ segue_status segue_queue_submit(segue_queue *queue, const struct segue_submissio
         status = submit_locked(queue, submission, &acquire, &finished);
         pthread_mutex_unlock(&device->submission_lock);
         segue_work_list_release(device, &finished);
+        segue_acquire_finish(&acquire);
         if (status != SEGUE_TIMEOUT)
             return status;
         // Nothing was submitted: a graph that another table could be written into is in use.

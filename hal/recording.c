@@ -41,6 +41,7 @@ void segue_recording_clear(struct segue_recording *recording)
     recording->work_count = 0;
     recording->event_command_count = 0;
     recording->inline_data_bytes = 0;
+    recording->indirect_count = 0;
     recording->group_count = 0;
     recording->resource_count = 0;
     recording->event_uses = NULL;

@@ -25,6 +25,8 @@ struct segue_recording {
     uint32_t event_command_count;
     /** See segue_update_segment. */
     uint64_t inline_data_bytes;
+    /** Pointers that kernels of its work find in memory (SEGUE_PARAMETER_INDIRECT). */
+    uint32_t indirect_count;
     /** Debug groups, in order of opening. */
     struct segue_group *groups;
     size_t group_count;

@@ -92,15 +92,27 @@ struct segue_dispatch_segment {
     /** Resolved against the entry point. */
     uint32_t block[3];
     uint32_t dynamic_shared_bytes;
-    uint32_t binding_count;
-    uint32_t constants_size_bytes;
+    uint16_t binding_count;
+    uint16_t constants_size_bytes;
+    /** Of the pointers that the kernel finds in memory: where the dispatch's begin among those of
+     *  all of the recording's work, in recorded order. SEGUE_NO_INDIRECT: it has none. */
+    uint32_t first_indirect;
     struct segue_range bindings[];
 };
+
+#define SEGUE_NO_INDIRECT UINT32_MAX
 
 static inline const unsigned char *
 segue_dispatch_constants(const struct segue_dispatch_segment *dispatch)
 {
     return (const unsigned char *)(dispatch->bindings + dispatch->binding_count);
+}
+
+/** Whether it is a dispatch whose kernel finds pointers in memory. */
+static inline bool segue_segment_has_indirect(const struct segue_segment *segment)
+{
+    return segment->kind == SEGUE_COMMAND_DISPATCH &&
+           ((const struct segue_dispatch_segment *)segment)->first_indirect != SEGUE_NO_INDIRECT;
 }
 
 /** What parts of the constants submissions fill in. The constants hold zeros there. */

@@ -88,9 +88,9 @@ static const uint32_t fill_sizes[] = {8, 8, 4, 4};
 static const uint32_t copy_sizes[] = {8, 8, 8};
 
 const struct segue_reference_kernel segue_builtin_references[] = {
-    {SEGUE_BUILTIN_FILL_NAME, fill_sizes, 4, run_fill, fill_ranges, NULL},
-    {SEGUE_BUILTIN_COPY_NAME, copy_sizes, 3, run_copy, copy_ranges, NULL},
-    {SEGUE_BUILTIN_JOIN_NAME, NULL, 0, run_join, join_ranges, NULL},
+    {SEGUE_BUILTIN_FILL_NAME, fill_sizes, 4, run_fill, fill_ranges, NULL, NULL},
+    {SEGUE_BUILTIN_COPY_NAME, copy_sizes, 3, run_copy, copy_ranges, NULL, NULL},
+    {SEGUE_BUILTIN_JOIN_NAME, NULL, 0, run_join, join_ranges, NULL, NULL},
 };
 const uint32_t segue_builtin_reference_count =
     sizeof(segue_builtin_references) / sizeof(segue_builtin_references[0]);

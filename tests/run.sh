@@ -3,9 +3,9 @@
 # run.sh [quick]: builds Segue and runs all its tests: optimised and without assertions (NDEBUG);
 # under the address and undefined-behaviour sanitizers; under the thread sanitizer; built by clang;
 # with branches counted (tests/coverage.sh); and a minute of each fuzz target (tests/fuzz/run.sh).
-# The sanitizers' builds and the counted one have assertions. `quick` stops after the first, and leaves out its longest tests. Tests that
-# need a GPU are skipped, with a reason, where there is none. What each part came to stands at the
-# end and in build/test-summary.txt.
+# The sanitizers' builds and the counted one have assertions. `quick` stops after the first, and
+# leaves out its longest tests. Tests that need a GPU are skipped, with a reason, where there is none.
+# What each part came to stands at the end and in build/test-summary.txt.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -152,12 +152,26 @@ static CUresult check_functions(struct segue_soft_program *program)
     return CUDA_SUCCESS;
 }
 
+static bool has_tables(const struct segue_soft_program *program)
+{
+    for (uint32_t i = 0; i < program->topology->node_count; ++i) {
+        const struct segue_soft_work *work = &program->works[i];
+        if (work->type == CU_GRAPH_NODE_TYPE_KERNEL && segue_soft_kernel_has_table(&work->kernel)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static CUresult launch(struct segue_soft_exec *exec, struct segue_soft_stream *stream)
 {
     struct segue_soft_program *program = exec->program;
     CUresult result = check_functions(program);
     if (result == CUDA_SUCCESS && !program->checked) {
-        result = segue_soft_order_check(program);
+        program->has_tables = has_tables(program);
+        if (!program->has_tables) {
+            result = segue_soft_order_check(program);
+        }
     }
     if (result != CUDA_SUCCESS) {
         return result;
@@ -174,7 +188,7 @@ static CUresult launch(struct segue_soft_exec *exec, struct segue_soft_stream *s
     op->launch->op = op;
     segue_soft_stream_push(stream, op);
     // Every launch of a program with hazards counts them.
-    if (program->hazard_count > 0) {
+    if (program->hazard_count > 0 && !program->has_tables) {
         segue_soft_hazard(program->hazard_count, program->first_hazard);
     }
     return CUDA_SUCCESS;

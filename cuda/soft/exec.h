@@ -33,6 +33,9 @@ struct segue_soft_program {
     bool *enabled;
     /** segue_soft_module_unload_count when the nodes' functions were last seen alive. */
     uint64_t alive_at;
+    /** Some kernel's ranges depend on what memory holds when it runs: the order is checked in each
+     *  launch. Known once looked for. */
+    bool has_tables;
     /** Result of the order check, once made. */
     bool checked;
     uint64_t hazard_count;
@@ -64,6 +67,8 @@ struct segue_soft_launch {
     uint32_t *ready;
     uint32_t ready_count;
     uint64_t *priorities;
+    /** Some node has been run. */
+    bool begun;
 };
 
 CUresult segue_soft_exec_get(CUgraphExec handle, struct segue_soft_exec **out_exec);

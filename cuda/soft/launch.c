@@ -257,8 +257,18 @@ bool segue_soft_kernel_ranges(const struct segue_soft_kernel *kernel, segue_soft
     struct range_adapter adapter = {.add = add, .context = context, .ok = true};
     adapter.base.add_range = add_range;
     adapter.base.driver = &adapter;
-    kernel->function->reference->kernel.ranges(&launch, &adapter.base);
+    const struct segue_reference_kernel *reference = &kernel->function->reference->kernel;
+    if (reference->table_ranges != NULL) {
+        reference->table_ranges(&launch, translate, &adapter.base);
+    } else {
+        reference->ranges(&launch, &adapter.base);
+    }
     return adapter.ok;
+}
+
+bool segue_soft_kernel_has_table(const struct segue_soft_kernel *kernel)
+{
+    return is_runnable(kernel) && kernel->function->reference->kernel.table_ranges != NULL;
 }
 
 static CUresult launch(const CUlaunchConfig *config, CUfunction function, void **parameters,

@@ -24,7 +24,7 @@ const struct segue_soft_reference *segue_soft_registry_find(const char *name)
 static bool is_well_formed(const struct segue_reference_kernel *kernel)
 {
     if (kernel == NULL || kernel->name == NULL || kernel->name[0] == '\0' || kernel->run == NULL ||
-        kernel->ranges == NULL ||
+        (kernel->ranges == NULL && kernel->table_ranges == NULL) ||
         (kernel->parameter_count > 0 && kernel->parameter_sizes == NULL)) {
         return false;
     }

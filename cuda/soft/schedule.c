@@ -85,6 +85,16 @@ struct segue_soft_launch *segue_soft_launch_create(struct segue_soft_exec *exec)
     return launch;
 }
 
+// What earlier work leaves in memory is there now.
+static CUresult check_order(struct segue_soft_program *program)
+{
+    CUresult result = segue_soft_order_check(program);
+    if (result == CUDA_SUCCESS && program->hazard_count > 0) {
+        segue_soft_hazard(program->hazard_count, program->first_hazard);
+    }
+    return result;
+}
+
 CUresult segue_soft_launch_step(struct segue_soft_launch *launch, bool *out_done)
 {
     const struct segue_soft_topology *topology = launch->program->topology;
@@ -92,8 +102,15 @@ CUresult segue_soft_launch_step(struct segue_soft_launch *launch, bool *out_done
     if (*out_done) {
         return CUDA_SUCCESS;
     }
-    uint32_t node = pop_ready(launch);
     CUresult result = CUDA_SUCCESS;
+    if (launch->program->has_tables && !launch->begun) {
+        result = check_order(launch->program);
+        if (result != CUDA_SUCCESS) {
+            return result;
+        }
+    }
+    launch->begun = true;
+    uint32_t node = pop_ready(launch);
     if (launch->program->enabled[node]) {
         result = segue_soft_work_run(&launch->program->works[node]);
     }

@@ -113,5 +113,7 @@ CUresult segue_soft_kernel_check(const struct segue_soft_kernel *kernel);
 CUresult segue_soft_kernel_run(const struct segue_soft_kernel *kernel);
 bool segue_soft_kernel_ranges(const struct segue_soft_kernel *kernel, segue_soft_range_fn add,
                               void *context);
+/** Whether its ranges depend on what memory holds. */
+bool segue_soft_kernel_has_table(const struct segue_soft_kernel *kernel);
 
 #endif // SEGUE_CUDA_SOFT_WORK_H

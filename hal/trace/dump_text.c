@@ -39,9 +39,16 @@ static void print_dispatch(struct printer *printer, const struct segue_dispatch 
 {
     struct segue_executable_params params;
     segue_executable_get_params(dispatch->executable, &params);
-    fprintf(printer->out, "%s(", params.entry_points[dispatch->entry_point].name);
-    for (uint32_t i = 0; i < dispatch->binding_count; i++) {
+    const struct segue_entry_point *entry = &params.entry_points[dispatch->entry_point];
+    fprintf(printer->out, "%s(", entry->name);
+    const struct segue_parameter *parameter = entry->parameters;
+    for (uint32_t i = 0; i < dispatch->binding_count; i++, parameter++) {
+        while (parameter->kind == SEGUE_PARAMETER_CONSTANT) {
+            parameter++;
+        }
         fputs(i != 0 ? ", " : "", printer->out);
+        // The kernel finds it through a pointer in memory.
+        fputs(parameter->kind == SEGUE_PARAMETER_INDIRECT ? "*" : "", printer->out);
         print_range(printer, &dispatch->bindings[i]);
     }
     if (dispatch->constants_size_bytes != 0) {

@@ -54,6 +54,10 @@ segue_status segue_trace_sort_names(const struct segue_json *at, struct segue_na
 segue_status segue_trace_read_reference(const struct segue_json *at, const char *key,
                                         const struct segue_names *names, const char *what,
                                         uint32_t *out_index);
+/** Opens the file in the trace's folder whose path `at` is. The caller closes it; the path belongs
+ * to the document. */
+segue_status segue_trace_open_file(const struct segue_json *at, const segue_trace *trace,
+                                   const char **out_path, int *out_fd, uint64_t *out_size_bytes);
 
 /** Who may be named by a range. */
 struct segue_trace_range_rules {
@@ -86,6 +90,9 @@ segue_status segue_trace_read_commands(const struct segue_json *at, segue_trace 
 segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace *trace,
                                        const struct segue_trace_command_buffer *command_buffer,
                                        struct segue_trace_command *command);
+/** Members "executable" and "entry": which kernel. */
+segue_status segue_trace_read_entry_point(const struct segue_json *at, const segue_trace *trace,
+                                          struct segue_trace_dispatch *dispatch);
 /** Grid, block and dynamic shared memory of a launch. */
 segue_status segue_trace_read_launch(const struct segue_json *at,
                                      const struct segue_entry_point *entry,

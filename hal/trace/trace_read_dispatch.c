@@ -16,6 +16,19 @@ static bool is_zero(const uint32_t dimensions[3])
     return dimensions[0] == 0 && dimensions[1] == 0 && dimensions[2] == 0;
 }
 
+segue_status segue_trace_read_entry_point(const struct segue_json *at, const segue_trace *trace,
+                                          struct segue_trace_dispatch *dispatch)
+{
+    segue_status status = segue_trace_read_reference(at, "executable", &trace->executable_names,
+                                                     "executable", &dispatch->executable);
+    if (status != SEGUE_OK) {
+        return status;
+    }
+    return segue_trace_read_reference(at, "entry",
+                                      &trace->executables[dispatch->executable].entry_names,
+                                      "entry point", &dispatch->entry_point);
+}
+
 segue_status segue_trace_read_launch(const struct segue_json *at,
                                      const struct segue_entry_point *entry,
                                      struct segue_trace_dispatch *dispatch)
@@ -76,7 +89,7 @@ static segue_status read_bindings(const struct segue_json *at, segue_trace *trac
     }
     uint32_t next = 0;
     for (uint32_t i = 0; status == SEGUE_OK && i < entry->parameter_count; i++) {
-        if (entry->parameters[i].kind != SEGUE_PARAMETER_BINDING) {
+        if (entry->parameters[i].kind == SEGUE_PARAMETER_CONSTANT) {
             continue;
         }
         const struct segue_trace_range_rules rules = {
@@ -185,18 +198,12 @@ segue_status segue_trace_read_dispatch(const struct segue_json *at, segue_trace 
         status = segue_trace_allocate(trace, 1, sizeof(*dispatch), &dispatch);
     }
     if (status == SEGUE_OK) {
-        status = segue_trace_read_reference(at, "executable", &trace->executable_names,
-                                            "executable", &dispatch->executable);
+        status = segue_trace_read_entry_point(at, trace, dispatch);
     }
     if (status != SEGUE_OK) {
         return status;
     }
     const struct segue_trace_executable *executable = &trace->executables[dispatch->executable];
-    status = segue_trace_read_reference(at, "entry", &executable->entry_names, "entry point",
-                                        &dispatch->entry_point);
-    if (status != SEGUE_OK) {
-        return status;
-    }
     uint32_t index = dispatch->entry_point;
     const struct segue_entry_point *entry = &executable->params.entry_points[index];
     status = segue_trace_read_launch(at, entry, dispatch);

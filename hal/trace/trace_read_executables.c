@@ -19,6 +19,7 @@
 static segue_status read_parameter(const struct segue_json *at, struct segue_parameter *parameter)
 {
     static const char *const binding_keys[] = {"binding", "align", NULL};
+    static const char *const indirect_keys[] = {"indirect", "align", NULL};
     static const char *const constant_keys[] = {"constant", NULL};
     struct segue_json child;
     segue_status status;
@@ -30,10 +31,11 @@ static segue_status read_parameter(const struct segue_json *at, struct segue_par
                                   : status;
     }
     uint32_t access = 0;
-    parameter->kind = SEGUE_PARAMETER_BINDING;
-    status = segue_json_object(at, binding_keys);
+    const bool is_indirect = segue_json_optional(at, "indirect", &child);
+    parameter->kind = is_indirect ? SEGUE_PARAMETER_INDIRECT : SEGUE_PARAMETER_BINDING;
+    status = segue_json_object(at, is_indirect ? indirect_keys : binding_keys);
     if (status == SEGUE_OK) {
-        status = segue_json_member(at, "binding", &child);
+        status = segue_json_member(at, is_indirect ? "indirect" : "binding", &child);
     }
     if (status == SEGUE_OK) {
         status = segue_json_enum(&child, segue_access_names, SEGUE_ACCESS_NAME_COUNT, &access);
@@ -66,7 +68,7 @@ static segue_status read_parameters(const struct segue_json *at, segue_trace *tr
         struct segue_json element = segue_json_element(&child, i);
         status = read_parameter(&element, &parameters[i]);
         *out_constants_bytes += parameters[i].size_bytes;
-        *out_binding_count += parameters[i].kind == SEGUE_PARAMETER_BINDING;
+        *out_binding_count += parameters[i].kind != SEGUE_PARAMETER_CONSTANT;
     }
     if (status == SEGUE_OK && *out_constants_bytes > SEGUE_TRACE_MAX_CONSTANTS_BYTES) {
         return segue_json_fail(&child, "%" PRIu32 " bytes of constants; at most %d are supported",
@@ -142,7 +144,7 @@ static segue_status map_bindings(segue_trace *trace, struct segue_trace_executab
         uint32_t next = 0;
         status = segue_trace_allocate(trace, executable->binding_counts[i], sizeof(map[0]), &map);
         for (uint32_t k = 0; status == SEGUE_OK && k < entry->parameter_count; k++) {
-            if (entry->parameters[k].kind == SEGUE_PARAMETER_BINDING) {
+            if (entry->parameters[k].kind != SEGUE_PARAMETER_CONSTANT) {
                 map[next++] = k;
             }
         }
@@ -202,21 +204,11 @@ static segue_status read_code_file(const struct segue_json *at, segue_trace *tra
                                    struct segue_executable_params *params)
 {
     const char *path = NULL;
-    segue_status status = segue_json_string(at, SEGUE_TRACE_MAX_PATH, &path);
+    int fd = -1;
+    uint64_t size_bytes = 0;
+    segue_status status = segue_trace_open_file(at, trace, &path, &fd, &size_bytes);
     if (status != SEGUE_OK) {
         return status;
-    }
-    const char *problem = segue_path_problem(path);
-    if (problem == NULL && trace->directory_fd < 0) {
-        problem = "this trace has no folder";
-    }
-    if (problem != NULL) {
-        return segue_json_fail(at, "%s", problem);
-    }
-    uint64_t size_bytes = 0;
-    int fd = segue_open_beneath(trace->directory_fd, path, &size_bytes);
-    if (fd < 0) {
-        return segue_json_fail(at, "file \"%.80s\" could not be opened: %s", path, strerror(-fd));
     }
     char *data = NULL;
     if (size_bytes == 0 || size_bytes > SEGUE_TRACE_MAX_CODE_BYTES) {

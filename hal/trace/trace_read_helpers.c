@@ -2,6 +2,7 @@
 #include "trace_read.h"
 
 #include "error.h"
+#include "files.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -191,4 +192,26 @@ segue_status segue_trace_read_dimensions(const struct segue_json *at, uint32_t m
         out_dimensions[i] = (uint32_t)value;
     }
     return status;
+}
+
+segue_status segue_trace_open_file(const struct segue_json *at, const segue_trace *trace,
+                                   const char **out_path, int *out_fd, uint64_t *out_size_bytes)
+{
+    segue_status status = segue_json_string(at, SEGUE_TRACE_MAX_PATH, out_path);
+    if (status != SEGUE_OK) {
+        return status;
+    }
+    const char *problem = segue_path_problem(*out_path);
+    if (problem == NULL && trace->directory_fd < 0) {
+        problem = "this trace has no folder";
+    }
+    if (problem != NULL) {
+        return segue_json_fail(at, "%s", problem);
+    }
+    *out_fd = segue_open_beneath(trace->directory_fd, *out_path, out_size_bytes);
+    if (*out_fd < 0) {
+        return segue_json_fail(at, "file \"%.80s\" could not be opened: %s", *out_path,
+                               strerror(-*out_fd));
+    }
+    return SEGUE_OK;
 }

@@ -81,7 +81,7 @@ static segue_status check_bindings(const struct segue_json *at,
     }
     for (uint32_t i = 0; i < entry->parameter_count; i++) {
         const struct segue_parameter *parameter = &entry->parameters[i];
-        if (parameter->kind != SEGUE_PARAMETER_BINDING) {
+        if (parameter->kind == SEGUE_PARAMETER_CONSTANT) {
             continue;
         }
         const bool writes =
@@ -104,18 +104,12 @@ static segue_status read_executable(const struct segue_json *at, segue_trace *tr
     struct segue_trace_dispatch *dispatch = NULL;
     segue_status status = segue_trace_allocate(trace, 1, sizeof(*dispatch), &dispatch);
     if (status == SEGUE_OK) {
-        status = segue_trace_read_reference(at, "executable", &trace->executable_names,
-                                            "executable", &dispatch->executable);
+        status = segue_trace_read_entry_point(at, trace, dispatch);
     }
     if (status != SEGUE_OK) {
         return status;
     }
     const struct segue_trace_executable *executable = &trace->executables[dispatch->executable];
-    status = segue_trace_read_reference(at, "entry", &executable->entry_names, "entry point",
-                                        &dispatch->entry_point);
-    if (status != SEGUE_OK) {
-        return status;
-    }
     const uint32_t index = dispatch->entry_point;
     const struct segue_entry_point *entry = &executable->params.entry_points[index];
     status = check_bindings(at, entry, packed->source_count);

@@ -9,30 +9,19 @@
 
 static segue_status open_file(const struct segue_json *at, segue_trace *trace)
 {
+    struct segue_trace_file *file = &trace->files[trace->file_count];
     const char *path = NULL;
-    segue_status status = segue_json_string(at, SEGUE_TRACE_MAX_PATH, &path);
+    uint64_t size_bytes = 0;
+    segue_status status = segue_trace_open_file(at, trace, &path, &file->fd, &size_bytes);
     if (status != SEGUE_OK) {
         return status;
     }
-    const char *problem = segue_path_problem(path);
-    if (problem == NULL && trace->directory_fd < 0) {
-        problem = "this trace has no folder";
-    }
-    if (problem != NULL) {
-        return segue_json_fail(at, "%s", problem);
-    }
-    struct segue_trace_file *file = &trace->files[trace->file_count];
+    // It is closed with the trace from now on.
+    trace->file_count++;
     file->path = segue_pool_copy_string(&trace->pool, path);
     if (file->path == NULL) {
         return segue_trace_fail_memory("a trace");
     }
-    uint64_t size_bytes = 0;
-    file->fd = segue_open_beneath(trace->directory_fd, path, &size_bytes);
-    if (file->fd < 0) {
-        return segue_json_fail(at, "file \"%.80s\" could not be opened: %s", path,
-                               strerror(-file->fd));
-    }
-    trace->file_count++;
     return segue_safetensors_read(path, file->fd, size_bytes, &trace->pool, &file->tensors);
 }
 

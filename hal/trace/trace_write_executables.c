@@ -25,10 +25,10 @@ static segue_status describe_parameters(const struct segue_entry_point *entry, j
         if (parameter->kind == SEGUE_PARAMETER_CONSTANT) {
             status = segue_json_set(item, "constant", json_integer(parameter->size_bytes));
         } else {
-            status =
-                segue_json_set(item, "binding", json_string(segue_access_names[parameter->access]));
+            const char *key = parameter->kind == SEGUE_PARAMETER_BINDING ? "binding" : "indirect";
+            status = segue_json_set(item, key, json_string(segue_access_names[parameter->access]));
         }
-        if (status == SEGUE_OK && parameter->kind == SEGUE_PARAMETER_BINDING &&
+        if (status == SEGUE_OK && parameter->kind != SEGUE_PARAMETER_CONSTANT &&
             parameter->align_bytes > 1) {
             status = segue_json_set(item, "align", json_integer(parameter->align_bytes));
         }

@@ -116,16 +116,13 @@ static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = 
 #define REFERENCE(name_, sizes)                                              \
     {                                                                        \
         "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_##name_, \
-            segue_decode_ranges_##name_, NULL                                \
+            segue_decode_ranges_##name_, NULL, NULL                          \
     }
 
-#define ATTENTION_REFERENCE_OF(name_, sizes, size, fp8)                         \
-    {                                                                           \
-        "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_gqa_decode, \
-            segue_decode_ranges_gqa_decode, &(struct segue_decode_attention)    \
-        {                                                                       \
-            (size), fp8                                                         \
-        }                                                                       \
+#define ATTENTION_REFERENCE_OF(name_, sizes, size, fp8)                                         \
+    {                                                                                           \
+        "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_gqa_decode,                 \
+            segue_decode_ranges_gqa_decode, &(struct segue_decode_attention){(size), fp8}, NULL \
     }
 #define ATTENTION_REFERENCE(size) \
     ATTENTION_REFERENCE_OF(gqa_decode_##size, gqa_decode_sizes, size, false)

@@ -136,7 +136,8 @@ static const uint32_t sizes_3[] = {8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
 /** `optional`: how many of the flags with a binding are set in `mask`. */
 #define REFERENCE(mask, optional)                                                        \
     {                                                                                    \
-        "segue_quant_gemv_" #mask, sizes_##optional, 4 + optional, run, add_ranges, NULL \
+        .name = "segue_quant_gemv_" #mask, .parameter_sizes = sizes_##optional,         \
+        .parameter_count = 4 + optional, .run = run, .ranges = add_ranges               \
     }
 
 const struct segue_reference_kernel segue_quant_gemv_references[GEMV_ENTRY_COUNT] = {

@@ -96,12 +96,13 @@ static const uint32_t sizes_zeros[] = {8, 8, 8, 8, sizeof(struct segue_quant_pac
 static const uint32_t sizes_reorder[] = {8, 8, 8, sizeof(struct segue_quant_reorder_constants)};
 
 const struct segue_reference_kernel segue_quant_pack_references[SEGUE_QUANT_PACK_KERNEL_COUNT] = {
-    [SEGUE_QUANT_PACK] = {"segue_quant_pack", sizes, 4, run_pack, add_ranges_pack, NULL},
+    [SEGUE_QUANT_PACK] = {"segue_quant_pack", sizes, 4, run_pack, add_ranges_pack, NULL, NULL},
     [SEGUE_QUANT_PACK_ZEROS] = {"segue_quant_pack_zeros", sizes_zeros, 5, run_pack_zeros,
-                                add_ranges_pack_zeros, NULL},
-    [SEGUE_QUANT_UNPACK] = {"segue_quant_unpack", sizes, 4, run_unpack, add_ranges_unpack, NULL},
+                                add_ranges_pack_zeros, NULL, NULL},
+    [SEGUE_QUANT_UNPACK] = {"segue_quant_unpack", sizes, 4, run_unpack, add_ranges_unpack, NULL,
+                            NULL},
     [SEGUE_QUANT_UNPACK_ZEROS] = {"segue_quant_unpack_zeros", sizes_zeros, 5, run_unpack_zeros,
-                                  add_ranges_unpack_zeros, NULL},
+                                  add_ranges_unpack_zeros, NULL, NULL},
     [SEGUE_QUANT_REORDER] = {"segue_quant_reorder", sizes_reorder, 4, segue_quant_run_reorder,
-                             segue_quant_add_reorder_ranges, NULL},
+                             segue_quant_add_reorder_ranges, NULL, NULL},
 };

@@ -18,13 +18,15 @@ static const char *const fall_words[SEGUE_CACHE_FALL_COUNT] = {
 
 void segue_replay_print_cache(const struct segue_cache_stats *stats)
 {
-    char host[16], device[16], saved[16];
+    char host[16], device[16], saved[16], table[16];
     printf("graph cache: %" PRIu64 " hits (%" PRIu64 " recognised, %" PRIu64 " unchanged), %" PRIu64
            " misses, %" PRIu64 " copies, %" PRIu64 " evictions; %" PRIu64 " nodes written, %" PRIu64
-           " whole updates; %" PRIu64 " rebinds (%" PRIu64 " nodes)\n",
+           " whole updates; %" PRIu64 " rebinds (%" PRIu64 " nodes), %" PRIu64
+           " copies of pointers (%s)\n",
            stats->hits, stats->recognised, stats->unchanged, stats->misses, stats->copies,
            stats->evictions, stats->nodes_written, stats->whole_updates, stats->rebinds,
-           stats->rebound_nodes);
+           stats->rebound_nodes, stats->table_copies,
+           segue_replay_format_bytes(table, sizeof(table), (double)stats->table_bytes));
     printf("             %" PRIu32 " graphs (%" PRIu32
            " idle), %s of host and %s of device memory; "
            "%s saved\n",
@@ -56,13 +58,15 @@ json_t *segue_replay_json_cache(const struct segue_cache_stats *stats)
         return NULL;
     }
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I}",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:I, s:I, "
+        "s:I, s:I}",
         "rebinds", (json_int_t)stats->rebinds, "rebound_nodes", (json_int_t)stats->rebound_nodes,
-        "hits", (json_int_t)stats->hits, "recognised", (json_int_t)stats->recognised, "unchanged",
-        (json_int_t)stats->unchanged, "misses", (json_int_t)stats->misses, "copies",
-        (json_int_t)stats->copies, "nodes_written", (json_int_t)stats->nodes_written,
-        "whole_updates", (json_int_t)stats->whole_updates, "evictions",
-        (json_int_t)stats->evictions, "falls", falls, "last_fall",
+        "table_copies", (json_int_t)stats->table_copies, "table_bytes",
+        (json_int_t)stats->table_bytes, "hits", (json_int_t)stats->hits, "recognised",
+        (json_int_t)stats->recognised, "unchanged", (json_int_t)stats->unchanged, "misses",
+        (json_int_t)stats->misses, "copies", (json_int_t)stats->copies, "nodes_written",
+        (json_int_t)stats->nodes_written, "whole_updates", (json_int_t)stats->whole_updates,
+        "evictions", (json_int_t)stats->evictions, "falls", falls, "last_fall",
         segue_replay_json_text(stats->last_fall), "graphs", (json_int_t)stats->graphs,
         "idle_graphs", (json_int_t)stats->idle_graphs, "host_bytes", (json_int_t)stats->host_bytes,
         "device_bytes", (json_int_t)stats->device_bytes, "saved_ns", (json_int_t)stats->saved_ns);

@@ -2,50 +2,29 @@
 /*
  * Graphs from the cache in a loop.
  *
- *   cache/alternate   a command buffer that is recorded again with another of 2, 10, 100 shapes
- * each step, as a server with many sequence lengths does; beside it: building and destroying the
- * raw graph each time. It fails if anything is instantiated once every shape has been there.
  *   cache/overlap     1000 steps of 1000 dispatches of which 10 change, recorded, patched and
  *                     submitted while the step before runs; beside it: the raw launch of one and
  * the same graph. `gap` is how much longer a step takes: the time that the device waits for the
- * host. cache/memory      what an idle graph of the cache keeps, per node, of as many structures as
- *                     graphs; beside it: the raw executable graph alone, and together with the
- * graph that patching needs
+ * host cache/alternate   see cache_alternate.c
  *
- * Predictions: alternate as cache/chain unchanged, whatever the number of shapes; gap below 1 us,
- * as the host needs a tenth of the device's time; memory 150 bytes a node above graph and exec.
+ * Prediction: gap below 1 us, as the host needs a tenth of the device's time.
  */
-#include "harness.h"
+#include "cache_case.h"
 
-#include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-/** Dispatches of the smallest shape that alternates. */
-#define FIRST_COUNT 100
 /** Steps that are submitted before the oldest of them is waited for. */
 #define AHEAD 2
-#define MEMORY_SAMPLES 4
-#define MEMORY_GRAPHS 8
 
 struct state {
     uint32_t count;
     uint32_t step_count;
     uint32_t step;
     segue_command_buffer *command_buffer;
-    /** alternate: one for each shape; else one. */
-    struct segue_bench_shape *shapes;
-    uint32_t shape_count;
-    uint64_t misses;
+    struct segue_bench_shape shape;
     CUgraphExec exec;
     CUevent events[AHEAD];
     double step_ns[SEGUE_BENCH_SIDE_COUNT];
-    /** memory: what has been made on either side, and is kept until the end. */
-    uint32_t made_count;
-    CUgraph graphs[MEMORY_SAMPLES * MEMORY_GRAPHS];
-    CUgraphExec execs[MEMORY_SAMPLES * MEMORY_GRAPHS];
-    uint32_t raw_count;
 };
 
 /** A chain; the constants of 10 dispatches change with the step, where `changes`. */
@@ -62,26 +41,6 @@ static segue_status record(const struct segue_bench_fixture *fixture,
     return status == SEGUE_OK ? segue_command_buffer_end(command_buffer) : status;
 }
 
-static bool create(struct segue_bench *bench, segue_command_buffer **out_command_buffer)
-{
-    const struct segue_command_buffer_params params = {.mode = SEGUE_EXECUTION_GRAPH};
-    return segue_bench_check(
-        bench, segue_command_buffer_create(bench->fixture.device, &params, out_command_buffer));
-}
-
-static bool allocate_state(struct segue_bench *bench, uint32_t shape_count, void **out_state)
-{
-    struct state *state = calloc(1, sizeof(*state));
-    *out_state = state;
-    if (state)
-        state->shapes = calloc(shape_count, sizeof(*state->shapes));
-    if (!state || !state->shapes)
-        return segue_bench_fail(bench, "out of memory");
-    state->shape_count = shape_count;
-    segue_device_set_cache_budget(bench->fixture.device, NULL);
-    return create(bench, &state->command_buffer);
-}
-
 static void tear_down(struct segue_bench *bench, void *opaque)
 {
     struct state *state = opaque;
@@ -89,83 +48,66 @@ static void tear_down(struct segue_bench *bench, void *opaque)
     if (!state)
         return;
     segue_command_buffer_destroy(state->command_buffer);
-    for (uint32_t i = 0; i < state->raw_count; i++) {
-        (void)driver->cuGraphExecDestroy(state->execs[i]);
-        (void)driver->cuGraphDestroy(state->graphs[i]);
-    }
     for (uint32_t i = 0; i < AHEAD; i++) {
         if (state->events[i])
             (void)driver->cuEventDestroy(state->events[i]);
     }
     if (state->exec)
         (void)driver->cuGraphExecDestroy(state->exec);
-    for (uint32_t i = 0; state->shapes && i < state->shape_count; i++)
-        segue_bench_shape_destroy(&state->shapes[i]);
+    segue_bench_shape_destroy(&state->shape);
     segue_device_set_cache_budget(bench->fixture.device, &(struct segue_cache_budget){0});
-    free(state->shapes);
     free(state);
 }
 
 /* ---- alternate ------------------------------------------------------------------------------- */
 
+struct alternation {
+    struct segue_bench_alternation base;
+    struct segue_bench_plain_parts *plain;
+};
+
+static segue_status record_shape(const struct segue_bench *bench,
+                                 const struct segue_bench_alternation *base,
+                                 segue_command_buffer *command_buffer, uint32_t count)
+{
+    (void)base;
+    return record(&bench->fixture, command_buffer, count, 0);
+}
+
 static bool set_up_alternate(struct segue_bench *bench, const struct segue_bench_case *self,
                              void **out_state)
 {
-    if (!allocate_state(bench, self->count, out_state))
-        return false;
-    struct state *state = *out_state;
-    bool good = true;
-    for (uint32_t i = 0; i < state->shape_count && good; i++) {
-        good = segue_bench_check(bench, segue_command_buffer_reset(state->command_buffer)) &&
-               segue_bench_check(
-                   bench, record(&bench->fixture, state->command_buffer, FIRST_COUNT + i, 0)) &&
+    struct alternation *state = calloc(1, sizeof(*state));
+    if (!state)
+        return segue_bench_fail(bench, "out of memory");
+    *out_state = state;
+    state->base.record = record_shape;
+    state->plain = calloc(self->count, sizeof(*state->plain));
+    if (!state->plain)
+        return segue_bench_fail(bench, "out of memory");
+    bool good = segue_bench_alternation_open(bench, self->count, &state->base);
+    segue_command_buffer *command_buffer = state->base.command_buffer;
+    for (uint32_t i = 0; i < self->count && good; i++) {
+        good = segue_bench_check(bench, segue_command_buffer_reset(command_buffer)) &&
+               segue_bench_check(bench, record(&bench->fixture, command_buffer,
+                                               SEGUE_BENCH_FIRST_COUNT + i, 0)) &&
                segue_bench_check(bench,
-                                 segue_bench_take_shape(state->command_buffer, &state->shapes[i]));
+                                 segue_bench_take_shape(command_buffer, &state->plain[i].shape));
+        state->base.shapes[i].parts = segue_bench_plain_parts(&state->plain[i]);
     }
-    struct segue_cache_stats stats;
-    segue_device_get_cache_stats(bench->fixture.device, &stats);
-    state->misses = stats.misses + stats.copies;
     return good;
 }
 
-static bool measure_alternate(struct segue_bench *bench, void *opaque, double *values)
+static void tear_down_alternate(struct segue_bench *bench, void *opaque)
 {
-    struct state *state = opaque;
-    const uint32_t count = FIRST_COUNT + state->step++ % state->shape_count;
-    const double start_ns = segue_bench_now_ns();
-    const bool good =
-        segue_bench_check(bench, segue_command_buffer_reset(state->command_buffer)) &&
-        segue_bench_check(bench, record(&bench->fixture, state->command_buffer, count, 0)) &&
-        segue_bench_check(bench, segue_bench_submit(&bench->fixture, state->command_buffer));
-    values[0] = (segue_bench_now_ns() - start_ns) / count;
-    struct segue_cache_stats stats;
-    segue_device_get_cache_stats(bench->fixture.device, &stats);
-    if (good && stats.misses + stats.copies != state->misses)
-        return segue_bench_fail(bench, "a shape that had been there was instantiated again");
-    return good && segue_bench_check(bench, segue_queue_wait_idle(bench->fixture.queue));
-}
-
-static bool measure_rebuild(struct segue_bench *bench, void *opaque, double *values)
-{
-    struct state *state = opaque;
-    struct segue_bench_shape *shape = &state->shapes[state->step % state->shape_count];
-    struct segue_bench_raw_times times;
-    CUgraphExec exec = NULL;
-    const char *step = "";
-    double start_ns = segue_bench_now_ns();
-    CUresult result =
-        segue_bench_raw_make(&bench->raw, shape, bench->fixture.addresses, &times, &exec, &step);
-    if (result == CUDA_SUCCESS)
-        result = bench->raw.driver.cuGraphLaunch(exec, bench->raw.stream);
-    double taken_ns = segue_bench_now_ns() - start_ns;
-    if (result == CUDA_SUCCESS)
-        result = bench->raw.driver.cuStreamSynchronize(bench->raw.stream);
-    start_ns = segue_bench_now_ns();
-    if (result == CUDA_SUCCESS)
-        result = bench->raw.driver.cuGraphExecDestroy(exec);
-    taken_ns += segue_bench_now_ns() - start_ns;
-    values[0] = taken_ns / shape->node_count;
-    return segue_bench_check_raw(bench, result, step);
+    struct alternation *state = opaque;
+    if (!state)
+        return;
+    for (uint32_t i = 0; state->plain && i < state->base.shape_count; i++)
+        segue_bench_shape_destroy(&state->plain[i].shape);
+    segue_bench_alternation_close(bench, &state->base);
+    free(state->plain);
+    free(state);
 }
 
 /* ---- overlap --------------------------------------------------------------------------------- */
@@ -175,19 +117,24 @@ enum overlap_metric { STEP, GAP };
 static bool set_up_overlap(struct segue_bench *bench, const struct segue_bench_case *self,
                            void **out_state)
 {
-    if (!allocate_state(bench, 1, out_state))
-        return false;
-    struct state *state = *out_state;
+    const struct segue_command_buffer_params params = {.mode = SEGUE_EXECUTION_GRAPH};
+    struct state *state = calloc(1, sizeof(*state));
+    if (!state)
+        return segue_bench_fail(bench, "out of memory");
+    *out_state = state;
+    segue_device_set_cache_budget(bench->fixture.device, NULL);
     const char *step = "";
     struct segue_bench_raw_times times;
     state->count = self->count;
     // The software driver runs when it is asked, which takes it longer than the rest.
     state->step_count = bench->fixture.info.is_soft ? 20 : self->kind;
-    if (!segue_bench_check(bench,
+    if (!segue_bench_check(bench, segue_command_buffer_create(bench->fixture.device, &params,
+                                                              &state->command_buffer)) ||
+        !segue_bench_check(bench,
                            record(&bench->fixture, state->command_buffer, state->count, 0)) ||
-        !segue_bench_check(bench, segue_bench_take_shape(state->command_buffer, &state->shapes[0])))
+        !segue_bench_check(bench, segue_bench_take_shape(state->command_buffer, &state->shape)))
         return false;
-    CUresult result = segue_bench_raw_make(&bench->raw, &state->shapes[0], bench->fixture.addresses,
+    CUresult result = segue_bench_raw_make(&bench->raw, &state->shape, bench->fixture.addresses,
                                            &times, &state->exec, &step);
     for (uint32_t i = 0; i < AHEAD && result == CUDA_SUCCESS; i++)
         result = bench->raw.driver.cuEventCreate(&state->events[i], CU_EVENT_DISABLE_TIMING);
@@ -245,130 +192,15 @@ static void combine_overlap(void *opaque, double *figures, double *baselines)
     figures[GAP] = state->step_ns[SEGUE_BENCH_FIGURE] - state->step_ns[SEGUE_BENCH_BASELINE];
 }
 
-/* ---- memory ---------------------------------------------------------------------------------- */
-
-enum memory_metric { EXEC, WITH_GRAPH };
-
-/** Bytes of the heap in use. What the driver maps itself is in neither side. */
-static double heap_bytes(void)
-{
-    const struct mallinfo2 heap = mallinfo2();
-    return (double)heap.uordblks + (double)heap.hblkhd;
-}
-
-static bool set_up_memory(struct segue_bench *bench, const struct segue_bench_case *self,
-                          void **out_state)
-{
-    if (!allocate_state(bench, MEMORY_SAMPLES * MEMORY_GRAPHS, out_state))
-        return false;
-    struct state *state = *out_state;
-    state->count = self->count;
-    bool good = true;
-    // What is made for the shapes must not be found again.
-    segue_device_set_cache_budget(bench->fixture.device, &(struct segue_cache_budget){0});
-    for (uint32_t i = 0; i < state->shape_count && good; i++) {
-        good = segue_bench_check(bench, segue_command_buffer_reset(state->command_buffer)) &&
-               segue_bench_check(
-                   bench, record(&bench->fixture, state->command_buffer, state->count + i, 0)) &&
-               segue_bench_check(bench,
-                                 segue_bench_take_shape(state->command_buffer, &state->shapes[i]));
-    }
-    good = segue_bench_check(bench, segue_command_buffer_reset(state->command_buffer)) && good;
-    segue_device_set_cache_budget(bench->fixture.device, NULL);
-    return good;
-}
-
-/** Graphs of the cache, each of a structure of its own. With the command buffers their recordings
- *  go; what stays is the cache's. */
-static bool measure_memory(struct segue_bench *bench, void *opaque, double *values)
-{
-    struct state *state = opaque;
-    segue_command_buffer *command_buffers[MEMORY_GRAPHS] = {NULL};
-    bool good = true;
-    uint32_t nodes = 0;
-    if (state->made_count + MEMORY_GRAPHS > state->shape_count)
-        return segue_bench_fail(bench, "more samples than there is room for");
-    const double before_bytes = heap_bytes();
-    for (uint32_t i = 0; i < MEMORY_GRAPHS && good; i++) {
-        const uint32_t count = state->count + state->made_count++;
-        nodes += count;
-        good = create(bench, &command_buffers[i]) &&
-               segue_bench_check(bench, record(&bench->fixture, command_buffers[i], count, 0));
-    }
-    for (uint32_t i = 0; i < MEMORY_GRAPHS; i++)
-        segue_command_buffer_destroy(command_buffers[i]);
-    values[EXEC] = values[WITH_GRAPH] = (heap_bytes() - before_bytes) / nodes;
-    return good;
-}
-
-static bool measure_raw_memory(struct segue_bench *bench, void *opaque, double *values)
-{
-    struct state *state = opaque;
-    const struct segue_driver *driver = &bench->raw.driver;
-    CUresult result = CUDA_SUCCESS;
-    double graph_bytes = 0;
-    double exec_bytes = 0;
-    uint32_t nodes = 0;
-    if (state->raw_count + MEMORY_GRAPHS > state->shape_count)
-        return segue_bench_fail(bench, "more samples than there is room for");
-    for (uint32_t i = 0; i < MEMORY_GRAPHS && result == CUDA_SUCCESS; i++) {
-        const uint32_t place = state->raw_count;
-        CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = 0};
-        const double before_bytes = heap_bytes();
-        result = driver->cuGraphCreate(&state->graphs[place], 0);
-        if (result == CUDA_SUCCESS)
-            result = segue_bench_raw_add(&bench->raw, &state->shapes[place],
-                                         bench->fixture.addresses, state->graphs[place]);
-        const double graph_at_bytes = heap_bytes();
-        if (result == CUDA_SUCCESS)
-            result = driver->cuGraphInstantiateWithParams(&state->execs[place],
-                                                          state->graphs[place], &params);
-        if (result == CUDA_SUCCESS)
-            result = driver->cuGraphUpload(state->execs[place], bench->raw.stream);
-        if (result == CUDA_SUCCESS)
-            result = driver->cuStreamSynchronize(bench->raw.stream);
-        if (result == CUDA_SUCCESS)
-            state->raw_count++;
-        graph_bytes += graph_at_bytes - before_bytes;
-        exec_bytes += heap_bytes() - graph_at_bytes;
-        nodes += state->shapes[place].node_count;
-    }
-    values[EXEC] = exec_bytes / nodes;
-    values[WITH_GRAPH] = (exec_bytes + graph_bytes) / nodes;
-    return segue_bench_check_raw(bench, result, "cuGraphInstantiateWithParams");
-}
-
 void segue_bench_add_cache_loop(struct segue_bench *bench)
 {
-    static const struct segue_bench_metric alternate_metrics[] = {
-        {.baseline = "raw build, launch, destroy", .target = {.ratio = 1.0 / 15}},
-    };
     static const struct segue_bench_metric overlap_metrics[] = {
         [STEP] = {.name = "step", .baseline = "raw launch of one graph"},
         [GAP] = {.name = "gap", .baseline = "that launch", .target = {.value = 3000}},
     };
-    static const struct segue_bench_metric memory_metrics[] = {
-        [EXEC] = {.name = "exec",
-                  .unit = SEGUE_BENCH_BYTES,
-                  .baseline = "raw exec",
-                  .target = {.ratio = 1.1}},
-        [WITH_GRAPH] = {.name = "with_graph",
-                        .unit = SEGUE_BENCH_BYTES,
-                        .baseline = "raw exec and its graph",
-                        .target = {.ratio = 1.1}},
-    };
-    static const uint32_t shape_counts[] = {2, 10, 100};
-    for (size_t i = 0; i < sizeof(shape_counts) / sizeof(shape_counts[0]); i++) {
-        const struct segue_bench_case alternate = {
-            .metrics = alternate_metrics,
-            .metric_count = 1,
-            .count = shape_counts[i],
-            .set_up = set_up_alternate,
-            .sides = {measure_alternate, measure_rebuild},
-            .tear_down = tear_down,
-        };
-        segue_bench_add(bench, &alternate, "cache/alternate/%u", shape_counts[i]);
-    }
+    const struct segue_bench_cache_plan alternate = {.set_up = set_up_alternate,
+                                                     .tear_down = tear_down_alternate};
+    segue_bench_add_alternations(bench, &alternate, "cache/alternate");
     const struct segue_bench_case overlap = {
         .metrics = overlap_metrics,
         .metric_count = 2,
@@ -381,14 +213,4 @@ void segue_bench_add_cache_loop(struct segue_bench *bench)
         .tear_down = tear_down,
     };
     segue_bench_add(bench, &overlap, "cache/overlap/1000");
-    const struct segue_bench_case memory = {
-        .metrics = memory_metrics,
-        .metric_count = 2,
-        .count = 1000,
-        .max_repeats = 2,
-        .set_up = set_up_memory,
-        .sides = {measure_memory, measure_raw_memory},
-        .tear_down = tear_down,
-    };
-    segue_bench_add(bench, &memory, "cache/memory/1000");
 }

@@ -9,6 +9,8 @@
  *
  *   cache/rebind/1000/10        10 of 1000 dispatches name the slot; at 1000 all of them do
  *   cache/rebind/1000/10/ahead  the step before is not waited for: two graphs in turns
+ *   cache/rebind/1000/10/indirect  kernels find what the slot stands for in memory: one copy, no
+ * node is written. The other side's nodes have it as a parameter
  *
  * The device is idle when a step begins, but for `ahead`. A sample is the shortest of three steps.
  *
@@ -17,42 +19,34 @@
  * 1000 instructions a submission. Predictions above a launch: 0.3 us for an equal table; 2.6 to 2.9
  * us for 10 nodes, 24 us for 100, 230 us for 1000.
  */
-#include "harness.h"
+#include "cache_raw.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum metric { LAUNCH, NODES, ALL };
 
-/** segue_bench_case.kind: how many dispatches name the slot, and whether steps are ahead. */
-enum { AHEAD = 1, CHANGED_SHIFT = 8 };
+/** segue_bench_case.kind: how many dispatches name the slot, whether steps are ahead, and whether
+ *  the kernels find their first pointer in memory. */
+enum { AHEAD = 1, INDIRECT = 2, CHANGED_SHIFT = 8 };
 
-/** Steps of a sample. */
-#define INNER 3
 #define TABLE_COUNT 2
 #define BUFFER_BYTES 4096
 
 struct state {
     uint32_t count;
-    uint32_t changed;
+    /** Which dispatches name the slot, ascending. */
+    uint32_t *changed;
+    uint32_t changed_count;
     bool ahead;
+    bool indirect;
     segue_command_buffer *command_buffer;
     segue_buffer *tables[TABLE_COUNT];
-    /** Change every step: of the tables, and of the other side. */
+    /** Which table is next. */
     uint32_t step;
-    uint32_t raw_step;
-    struct segue_bench_shape shape;
-    CUgraph graph;
-    CUgraphNode *nodes;
-    CUgraphExec exec;
+    struct segue_bench_plain_parts plain;
+    struct segue_bench_kept kept;
 };
-
-/** Whether dispatch `index` is one of `changed`, at even distances. */
-static bool is_changed(const struct state *state, uint32_t index)
-{
-    const uint64_t changed = state->changed;
-    return index * changed / state->count != (index + 1) * changed / state->count;
-}
 
 static segue_status record(const struct segue_bench_fixture *fixture, const struct state *state)
 {
@@ -60,6 +54,7 @@ static segue_status record(const struct segue_bench_fixture *fixture, const stru
     uint32_t constants[SEGUE_BENCH_CONSTANTS_BYTES / 4] = {0};
     const struct segue_dispatch dispatch = {
         .executable = fixture->executable,
+        .entry_point = state->indirect,
         .grid = {SEGUE_BENCH_GRID_SIZE, 1, 1},
         .bindings = bindings,
         .binding_count = SEGUE_BENCH_BINDING_COUNT,
@@ -69,10 +64,13 @@ static segue_status record(const struct segue_bench_fixture *fixture, const stru
     for (uint32_t i = 0; i < SEGUE_BENCH_BINDING_COUNT; i++)
         bindings[i] =
             (struct segue_buffer_ref){.buffer = fixture->buffers[i], .length_bytes = BUFFER_BYTES};
+    uint32_t next = 0;
     segue_status status = segue_command_buffer_begin(state->command_buffer);
     for (uint32_t i = 0; i < state->count && status == SEGUE_OK; i++) {
+        const bool is_changed = next < state->changed_count && state->changed[next] == i;
+        next += is_changed;
         constants[0] = i;
-        bindings[0].buffer = is_changed(state, i) ? NULL : fixture->buffers[0];
+        bindings[0].buffer = is_changed ? NULL : fixture->buffers[0];
         status = segue_cmd_dispatch(state->command_buffer, &dispatch);
         if (status == SEGUE_OK)
             status = segue_cmd_barrier(state->command_buffer, NULL);
@@ -96,29 +94,6 @@ static segue_status submit(struct segue_bench_fixture *fixture, const struct sta
     return segue_queue_submit(fixture->queue, &submission);
 }
 
-static bool make_raw(struct segue_bench *bench, struct state *state)
-{
-    const struct segue_driver *driver = &bench->raw.driver;
-    const size_t nodes_bytes = state->shape.node_count * sizeof(*state->nodes);
-    CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = 0};
-    state->nodes = malloc(nodes_bytes + 1);
-    if (!state->nodes)
-        return segue_bench_fail(bench, "out of memory");
-    CUresult result = driver->cuGraphCreate(&state->graph, 0);
-    if (result == CUDA_SUCCESS)
-        result =
-            segue_bench_raw_add(&bench->raw, &state->shape, bench->fixture.addresses, state->graph);
-    if (result == CUDA_SUCCESS) {
-        memcpy(state->nodes, state->shape.nodes, nodes_bytes);
-        result = driver->cuGraphInstantiateWithParams(&state->exec, state->graph, &params);
-    }
-    if (result == CUDA_SUCCESS)
-        result = driver->cuGraphUpload(state->exec, bench->raw.stream);
-    if (result == CUDA_SUCCESS)
-        result = driver->cuStreamSynchronize(bench->raw.stream);
-    return segue_bench_check_raw(bench, result, "cuGraphInstantiateWithParams");
-}
-
 static bool set_up(struct segue_bench *bench, const struct segue_bench_case *self, void **out_state)
 {
     struct state *state = calloc(1, sizeof(*state));
@@ -127,21 +102,27 @@ static bool set_up(struct segue_bench *bench, const struct segue_bench_case *sel
     *out_state = state;
     state->count = self->count;
     state->ahead = (self->kind & AHEAD) != 0;
-    state->changed = self->kind >> CHANGED_SHIFT;
+    state->indirect = (self->kind & INDIRECT) != 0;
+    state->changed_count = self->kind >> CHANGED_SHIFT;
+    state->changed = segue_bench_spread(bench, state->count, state->changed_count);
     segue_device_set_cache_budget(bench->fixture.device, NULL);
     const struct segue_command_buffer_params params = {.mode = SEGUE_EXECUTION_GRAPH,
                                                        .slot_count = 1};
     const struct segue_buffer_params buffer = {.size_bytes = BUFFER_BYTES};
-    bool good = segue_bench_check(
-        bench, segue_command_buffer_create(bench->fixture.device, &params, &state->command_buffer));
+    bool good = state->changed &&
+                segue_bench_check(bench, segue_command_buffer_create(bench->fixture.device, &params,
+                                                                     &state->command_buffer));
     for (uint32_t i = 0; i < TABLE_COUNT && good; i++)
         good = segue_bench_check(
             bench, segue_buffer_create(bench->fixture.device, &buffer, &state->tables[i]));
-    return good && segue_bench_check(bench, record(&bench->fixture, state)) &&
-           segue_bench_check(bench, submit(&bench->fixture, state)) &&
-           segue_bench_check(bench, segue_queue_wait_idle(bench->fixture.queue)) &&
-           segue_bench_check(bench, segue_bench_take_shape(state->command_buffer, &state->shape)) &&
-           make_raw(bench, state);
+    if (!good || !segue_bench_check(bench, record(&bench->fixture, state)) ||
+        !segue_bench_check(bench, submit(&bench->fixture, state)) ||
+        !segue_bench_check(bench, segue_queue_wait_idle(bench->fixture.queue)) ||
+        !segue_bench_check(bench,
+                           segue_bench_take_shape(state->command_buffer, &state->plain.shape)))
+        return false;
+    const struct segue_bench_parts parts = segue_bench_plain_parts(&state->plain);
+    return segue_bench_kept_open(bench, &parts, state->changed_count, &state->kept);
 }
 
 static void tear_down(struct segue_bench *bench, void *opaque)
@@ -153,20 +134,18 @@ static void tear_down(struct segue_bench *bench, void *opaque)
     segue_command_buffer_destroy(state->command_buffer);
     for (uint32_t i = 0; i < TABLE_COUNT; i++)
         segue_buffer_destroy(state->tables[i]);
-    if (state->exec)
-        (void)bench->raw.driver.cuGraphExecDestroy(state->exec);
-    free(state->nodes);
-    if (state->graph)
-        (void)bench->raw.driver.cuGraphDestroy(state->graph);
-    segue_bench_shape_destroy(&state->shape);
+    segue_bench_kept_close(bench, &state->kept);
+    segue_bench_shape_destroy(&state->plain.shape);
+    free(state->changed);
     free(state);
 }
 
-static uint64_t written_for(const struct segue_bench *bench)
+/** Nodes written, or, where none is to be, copies made. */
+static uint64_t written_for(const struct segue_bench *bench, const struct state *state)
 {
     struct segue_cache_stats stats;
     segue_device_get_cache_stats(bench->fixture.device, &stats);
-    return stats.rebound_nodes;
+    return state->indirect ? stats.table_copies + (stats.rebound_nodes << 32) : stats.rebound_nodes;
 }
 
 /** The shortest of some steps in a row, each of which writes the nodes that it should. */
@@ -174,14 +153,15 @@ static bool measure(struct segue_bench *bench, void *opaque, double *values)
 {
     struct state *state = opaque;
     double least_ns = 0;
-    for (uint32_t i = 0; i < INNER; i++) {
-        const uint64_t before = written_for(bench);
+    for (uint32_t i = 0; i < SEGUE_BENCH_INNER; i++) {
+        const uint64_t before = written_for(bench, state);
         state->step++;
         const double start_ns = segue_bench_now_ns();
         if (!segue_bench_check(bench, submit(&bench->fixture, state)))
             return false;
         const double taken_ns = segue_bench_now_ns() - start_ns;
-        if (!state->ahead && written_for(bench) - before != state->changed)
+        if (!state->ahead &&
+            written_for(bench, state) - before != (state->indirect ? 1 : state->changed_count))
             return segue_bench_fail(bench, "a step has written other nodes than it should");
         if (!state->ahead && !segue_bench_check(bench, segue_queue_wait_idle(bench->fixture.queue)))
             return false;
@@ -193,43 +173,15 @@ static bool measure(struct segue_bench *bench, void *opaque, double *values)
     return segue_bench_check(bench, segue_queue_wait_idle(bench->fixture.queue));
 }
 
-/** Writes the nodes that change, or every one, or none; launches. */
-static bool patch(struct segue_bench *bench, struct state *state, enum metric metric,
-                  double *out_ns)
-{
-    for (uint32_t inner = 0; inner < INNER; inner++) {
-        CUresult result = CUDA_SUCCESS;
-        state->raw_step++;
-        const double start_ns = segue_bench_now_ns();
-        for (uint32_t i = 0; metric != LAUNCH && i < state->shape.node_count; i++) {
-            if (metric != ALL && !is_changed(state, i))
-                continue;
-            result = segue_bench_raw_patch(&bench->raw, state->exec, state->nodes[i],
-                                           i + state->raw_step, bench->fixture.addresses);
-            if (result != CUDA_SUCCESS)
-                break;
-        }
-        if (result == CUDA_SUCCESS)
-            result = bench->raw.driver.cuGraphLaunch(state->exec, bench->raw.stream);
-        const double taken_ns = segue_bench_now_ns() - start_ns;
-        if (result == CUDA_SUCCESS)
-            result = bench->raw.driver.cuStreamSynchronize(bench->raw.stream);
-        if (!segue_bench_check_raw(bench, result, "cuGraphExecKernelNodeSetParams"))
-            return false;
-        if (inner == 0 || taken_ns < *out_ns)
-            *out_ns = taken_ns;
-    }
-    return true;
-}
-
 static bool measure_raw(struct segue_bench *bench, void *opaque, double *values)
 {
     struct state *state = opaque;
-    return patch(bench, state, LAUNCH, &values[LAUNCH]) &&
-           patch(bench, state, NODES, &values[NODES]) && patch(bench, state, ALL, &values[ALL]);
+    return segue_bench_kept_measure(bench, &state->kept, SEGUE_BENCH_LAUNCH, &values[LAUNCH]) &&
+           segue_bench_kept_measure(bench, &state->kept, SEGUE_BENCH_NODES, &values[NODES]) &&
+           segue_bench_kept_measure(bench, &state->kept, SEGUE_BENCH_ALL, &values[ALL]);
 }
 
-static void add(struct segue_bench *bench, uint32_t count, uint32_t changed, bool ahead)
+static void add(struct segue_bench *bench, uint32_t count, uint32_t changed, uint32_t flags)
 {
     static const struct segue_bench_metric metrics[] = {
         [LAUNCH] = {.name = "launch", .baseline = "raw launch alone"},
@@ -242,29 +194,34 @@ static void add(struct segue_bench *bench, uint32_t count, uint32_t changed, boo
     struct segue_bench_metric *table = tables[table_count++];
     memcpy(table, metrics, sizeof(metrics));
     // As the issue of the tables asks for: 3 us for one slot of ten nodes; 0.3 us a node.
-    if (changed != 0 && !ahead)
+    if (changed != 0 && flags == 0)
         table[LAUNCH].target = (struct segue_bench_target){
             .ratio = 1, .constant = changed <= 10 ? 3000.0 : 300.0 * changed};
     const struct segue_bench_case added = {
         .metrics = table,
         .metric_count = ALL + 1,
         .count = count,
-        .kind = changed << CHANGED_SHIFT | (ahead ? AHEAD : 0),
+        .kind = changed << CHANGED_SHIFT | flags,
         .set_up = set_up,
         .sides = {measure, measure_raw},
         .tear_down = tear_down,
     };
-    segue_bench_add(bench, &added, "cache/rebind/%u/%u%s", count, changed, ahead ? "/ahead" : "");
+    segue_bench_add(bench, &added, "cache/rebind/%u/%u%s%s", count, changed,
+                    (flags & INDIRECT) != 0 ? "/indirect" : "",
+                    (flags & AHEAD) != 0 ? "/ahead" : "");
 }
 
 void segue_bench_add_cache_rebind(struct segue_bench *bench)
 {
-    add(bench, 100, 1, false);
+    add(bench, 100, 1, 0);
     if (bench->options.quick)
         return;
     static const uint32_t changed[] = {1, 10, 100, 1000};
     for (size_t i = 0; i < sizeof(changed) / sizeof(changed[0]); i++)
-        add(bench, 1000, changed[i], false);
-    add(bench, 1000, 10, true);
-    add(bench, 10000, 10, false);
+        add(bench, 1000, changed[i], 0);
+    for (size_t i = 1; i < sizeof(changed) / sizeof(changed[0]); i++)
+        add(bench, 1000, changed[i], INDIRECT);
+    add(bench, 1000, 10, AHEAD);
+    add(bench, 1000, 10, INDIRECT | AHEAD);
+    add(bench, 10000, 10, 0);
 }

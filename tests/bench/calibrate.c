@@ -365,7 +365,7 @@ bool segue_bench_calibrate(struct segue_bench *bench)
         measure_all(calibration, &model);
     if (calibration->module)
         (void)check(calibration, driver->cuModuleUnload(calibration->module), "cuModuleUnload");
-    const bool good = !calibration->failed;
+    const bool good = !calibration->failed && segue_bench_calibrate_modes(bench, &model);
     if (!good)
         fprintf(stderr, "segue-bench: %s\n", bench->failure);
     free(calibration);

@@ -13,4 +13,8 @@
  *  something failed; that is on stderr. */
 bool segue_bench_calibrate(struct segue_bench *bench);
 
+/** Measures what making, writing and launching a graph takes the host, and launching on a stream;
+ *  prints the times by node count as comments. False after segue_bench_fail. */
+bool segue_bench_calibrate_modes(struct segue_bench *bench, struct segue_cost_model *model);
+
 #endif // SEGUE_BENCH_CALIBRATE_H

@@ -22,14 +22,23 @@ static void ranges_of_nothing(const struct segue_reference_launch *launch,
 static segue_status register_reference(segue_device *device)
 {
     static const uint32_t sizes[] = {8, 8, 8, 8, SEGUE_BENCH_CONSTANTS_BYTES};
-    static const struct segue_reference_kernel reference = {
-        .name = SEGUE_BENCH_KERNEL_NAME,
-        .parameter_sizes = sizes,
-        .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
-        .run = run_nothing,
-        .ranges = ranges_of_nothing,
+    static const struct segue_reference_kernel references[] = {
+        {
+            .name = SEGUE_BENCH_KERNEL_NAME,
+            .parameter_sizes = sizes,
+            .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
+            .run = run_nothing,
+            .ranges = ranges_of_nothing,
+        },
+        {
+            .name = SEGUE_BENCH_INDIRECT_NAME,
+            .parameter_sizes = sizes,
+            .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
+            .run = run_nothing,
+            .ranges = ranges_of_nothing,
+        },
     };
-    return segue_device_register_reference_kernels(device, &reference, 1);
+    return segue_device_register_reference_kernels(device, references, 2);
 }
 
 static segue_status create_executable(segue_device *device, segue_executable **out_executable)
@@ -41,18 +50,33 @@ static segue_status create_executable(segue_device *device, segue_executable **o
         {.kind = SEGUE_PARAMETER_BINDING, .access = SEGUE_ACCESS_WRITE, .align_bytes = 16},
         {.kind = SEGUE_PARAMETER_CONSTANT, .size_bytes = SEGUE_BENCH_CONSTANTS_BYTES},
     };
-    static const struct segue_entry_point entry = {
-        .name = SEGUE_BENCH_KERNEL_NAME,
-        .parameters = parameters,
-        .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
-        .block_size = {SEGUE_BENCH_BLOCK_SIZE, 1, 1},
+    static const struct segue_parameter indirect_parameters[] = {
+        {.kind = SEGUE_PARAMETER_INDIRECT, .access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        {.kind = SEGUE_PARAMETER_BINDING, .access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        {.kind = SEGUE_PARAMETER_BINDING, .access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        {.kind = SEGUE_PARAMETER_BINDING, .access = SEGUE_ACCESS_WRITE, .align_bytes = 16},
+        {.kind = SEGUE_PARAMETER_CONSTANT, .size_bytes = SEGUE_BENCH_CONSTANTS_BYTES},
+    };
+    static const struct segue_entry_point entries[] = {
+        {
+            .name = SEGUE_BENCH_KERNEL_NAME,
+            .parameters = parameters,
+            .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
+            .block_size = {SEGUE_BENCH_BLOCK_SIZE, 1, 1},
+        },
+        {
+            .name = SEGUE_BENCH_INDIRECT_NAME,
+            .parameters = indirect_parameters,
+            .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
+            .block_size = {SEGUE_BENCH_BLOCK_SIZE, 1, 1},
+        },
     };
     const struct segue_executable_params params = {
         .format = SEGUE_EXECUTABLE_PTX,
         .data = segue_bench_kernel_ptx,
         .size_bytes = segue_bench_kernel_ptx_bytes,
-        .entry_points = &entry,
-        .entry_point_count = 1,
+        .entry_points = entries,
+        .entry_point_count = 2,
     };
     return segue_executable_create(device, &params, out_executable);
 }

@@ -14,6 +14,7 @@
 struct segue_bench_fixture {
     segue_device *device;
     struct segue_device_info info;
+    /** Entry points: the kernel, and the same with its first pointer in memory. */
     segue_executable *executable;
     segue_buffer *buffers[SEGUE_BENCH_BINDING_COUNT];
     uint64_t addresses[SEGUE_BENCH_BINDING_COUNT];

@@ -15,7 +15,7 @@
 #include "statistics.h"
 
 #define SEGUE_BENCH_MAX_CASES 256
-#define SEGUE_BENCH_MAX_METRICS 5
+#define SEGUE_BENCH_MAX_METRICS 6
 #define SEGUE_BENCH_NAME_BYTES 64
 #define SEGUE_BENCH_MAX_NOTES 8
 
@@ -34,7 +34,7 @@ struct segue_bench_options {
     bool shapes;
     /** Measures the device's cost model instead (calibrate.h). */
     bool calibrate;
-    /** A trace that is one of them; NULL: none. */
+    /** A trace that is one of them, or whose graph is kept; NULL: none. */
     const char *trace_path;
 };
 
@@ -166,7 +166,10 @@ void segue_bench_add_transfer(struct segue_bench *bench);
 void segue_bench_add_depend(struct segue_bench *bench);
 void segue_bench_add_cache(struct segue_bench *bench);
 void segue_bench_add_cache_loop(struct segue_bench *bench);
+void segue_bench_add_cache_memory(struct segue_bench *bench);
 void segue_bench_add_cache_rebind(struct segue_bench *bench);
+/** Only with a trace. */
+void segue_bench_add_cache_trace(struct segue_bench *bench);
 
 /** States from which length on a graph is faster than a stream. */
 void segue_bench_conclude_launch(struct segue_bench *bench);

@@ -30,7 +30,9 @@ static const char usage_text[] =
     "  --quick                small sizes, few repeats\n"
     "  --time MS              how long each benchmark is repeated (default: 500; shapes: 200)\n"
     "  --shapes               compare shapes of graphs instead: Segue's and others, side by side\n"
-    "  --trace FILE           with --shapes: the trace's longest command buffer is one of them\n"
+    "  --trace FILE           add the benchmarks cache/trace, of the trace's longest command "
+    "buffer;\n"
+    "                         with --shapes: it is one of them\n"
     "  --calibrate            measure the device's cost model instead, and keep it for later\n"
     "  --json FILE            write the results in Google Benchmark's JSON\n"
     "  --write-baseline FILE  write the ratios for segue-bench-compare; added to what is there\n"
@@ -152,6 +154,7 @@ static bool keep_heap(void)
 static void add_groups(struct segue_bench *bench)
 {
     segue_bench_add_memory(bench);
+    segue_bench_add_cache_memory(bench);
     segue_bench_add_record(bench);
     segue_bench_add_lower(bench);
     segue_bench_add_launch(bench);
@@ -161,6 +164,7 @@ static void add_groups(struct segue_bench *bench)
     segue_bench_add_cache(bench);
     segue_bench_add_cache_loop(bench);
     segue_bench_add_cache_rebind(bench);
+    segue_bench_add_cache_trace(bench);
 }
 
 static bool write_baseline(const json_t *run, const char *path)

@@ -36,6 +36,14 @@ for layers in 1 16; do
 done
 "$bin/segue-replay" check --device cuda://0 --seeds 3 "$out/llama-1.json"
 
+echo "== Kept graphs of the shape of that step"
+build/release/tests/bench/bin/segue-bench --device cuda://0 --filter cache/trace \
+  --trace "$out/llama-16.json" --json "$out/cache-trace.json" || echo "segue-bench --trace failed"
+
+echo "== Cost model, and streams beside graphs for what runs once"
+XDG_CACHE_HOME=$out/calibrated build/release/tests/bench/bin/segue-bench --device cuda://0 \
+  --calibrate || echo "segue-bench --calibrate failed"
+
 echo "== Shapes of graphs, side by side"
 build/release/tests/bench/bin/segue-bench --shapes --device cuda://0 --trace "$out/llama-16.json" \
   --json "$out/shapes.json" >"$out/shapes.txt" || echo "segue-bench --shapes failed"

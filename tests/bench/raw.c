@@ -16,6 +16,13 @@ const char segue_bench_kernel_ptx[] = ".version 7.0\n"
                                       "    .param .align 4 .b8 e[16])\n"
                                       "{\n"
                                       "    ret;\n"
+                                      "}\n"
+                                      ".visible .entry " SEGUE_BENCH_INDIRECT_NAME "(\n"
+                                      "    .param .u64 table, .param .u64 b,\n"
+                                      "    .param .u64 c, .param .u64 d,\n"
+                                      "    .param .align 4 .b8 e[16])\n"
+                                      "{\n"
+                                      "    ret;\n"
                                       "}\n";
 const size_t segue_bench_kernel_ptx_bytes = sizeof(segue_bench_kernel_ptx);
 

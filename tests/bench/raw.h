@@ -17,6 +17,8 @@
 #define SEGUE_BENCH_CONSTANTS_BYTES 16
 #define SEGUE_BENCH_BLOCK_SIZE 32
 #define SEGUE_BENCH_GRID_SIZE 4
+/** The same with the first pointer in memory, which it does not read. */
+#define SEGUE_BENCH_INDIRECT_NAME "segue_bench_indirect"
 extern const char segue_bench_kernel_ptx[];
 extern const size_t segue_bench_kernel_ptx_bytes;
 

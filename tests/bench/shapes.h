@@ -179,10 +179,10 @@ void segue_shapes_work_destroy(struct segue_bench *bench, struct segue_shapes_wo
 /** Launches everything in recorded order. */
 CUresult segue_shapes_work_issue(struct segue_bench *bench, const struct segue_shapes_work *work,
                                  const char **out_call);
-/** Builds a graph. */
+/** Builds a graph; its nodes in order, if `out_nodes` is not NULL. */
 CUresult segue_shapes_work_build(struct segue_bench *bench, const struct segue_shapes_work *work,
                                  const struct segue_shapes_graph *graph, CUgraph *out_graph,
-                                 const char **out_call);
+                                 CUgraphNode *out_nodes, const char **out_call);
 
 /* ---- shapes_graph.c: the shapes ----------------------------------------------------------------
  */

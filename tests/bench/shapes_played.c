@@ -7,9 +7,9 @@
 #include "shapes.h"
 
 #include "play.h"
+#include "trace_step.h"
 
 #include <segue/kernels.h>
-#include <segue/trace.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,7 +28,7 @@ static bool submit_program(struct segue_shapes *shapes, void *state)
 {
     struct played *played = state;
     struct segue_bench_fixture *fixture = &shapes->bench->fixture;
-    struct segue_submission submission = *play_submission(&played->play, &played->program);
+    struct segue_submission submission = *play_submission(&played->play, &played->program, 0);
     const struct segue_semaphore_value signal = {fixture->done, ++fixture->done_value};
     submission.signals = &signal;
     submission.signal_count = 1;
@@ -105,28 +105,6 @@ static void close_trace(struct segue_shapes *shapes, void *state)
     free(traced);
 }
 
-/** The command buffer with the most work: a step, not what prepares it. */
-static bool choose(struct segue_bench *bench, struct traced *traced)
-{
-    struct segue_trace_counts counts;
-    uint32_t most = 0;
-    segue_trace_session_get_counts(traced->session, &counts);
-    for (uint32_t i = 0; i < counts.command_buffer_count; i++) {
-        const char *name;
-        struct segue_command_buffer_stats stats;
-        segue_command_buffer *candidate =
-            segue_trace_session_command_buffer(traced->session, i, &name);
-        if (!segue_bench_check(bench, segue_command_buffer_get_stats(candidate, &stats)))
-            return false;
-        if (stats.work_count > most) {
-            most = stats.work_count;
-            traced->command_buffer = candidate;
-        }
-    }
-    return traced->command_buffer ||
-           segue_bench_fail(bench, "no command buffer of the trace does any work");
-}
-
 static bool make_trace(struct segue_shapes *shapes, const struct segue_shapes_case *self,
                        bool hints, void **state, segue_command_buffer **out_command_buffer)
 {
@@ -141,8 +119,10 @@ static bool make_trace(struct segue_shapes *shapes, const struct segue_shapes_ca
     if (!segue_bench_check(bench, segue_kernels_register(device)) ||
         !segue_bench_check(bench, segue_trace_load(self->path, &traced->trace)) ||
         !segue_bench_check(
-            bench, segue_trace_session_create(traced->trace, device, &params, &traced->session)) ||
-        !choose(bench, traced))
+            bench, segue_trace_session_create(traced->trace, device, &params, &traced->session)))
+        return false;
+    traced->command_buffer = segue_bench_longest(bench, traced->session);
+    if (!traced->command_buffer)
         return false;
     *out_command_buffer = traced->command_buffer;
     return submit_trace(shapes, traced) && wait_trace(shapes, traced);

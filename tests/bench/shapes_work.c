@@ -4,6 +4,8 @@
 #include "command_buffer.h"
 #include "cuda_backend.h"
 #include "device.h"
+#include "exec_cache.h"
+#include "staging.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +13,25 @@
 /** Calls the driver; on failure leaves the name of the call. */
 #define RAW(call) (*out_call = #call, bench->raw.driver.call)
 
-/** Copies the recording's inline data to memory of our own, laid out as Segue's staging is. */
+/** Writes the tables that kernels with indirect parameters read their pointers from. */
+static bool lay_out_pointers(struct segue_bench *bench, const struct segue_lowering *lowering,
+                             unsigned char *data)
+{
+    struct segue_staging_block block = {0};
+    const bool good = segue_bench_check(bench, segue_pointers_lay_out(lowering, &block));
+    if (good)
+        memcpy(data, block.pointers.host, lowering->recording->indirect_count * sizeof(uint64_t));
+    segue_pointers_finish(lowering->cuda, &block.pointers, true);
+    return good;
+}
+
+/** Copies the recording's pointers and inline data to memory of our own, laid out as Segue's
+ * staging is. */
 static bool stage(struct segue_bench *bench, const struct segue_recording *recording,
                   struct segue_shapes_work *work)
 {
-    const size_t size_bytes = (size_t)recording->inline_data_bytes;
+    const size_t size_bytes = (size_t)segue_stage_bytes(recording);
+    const size_t pointers_bytes = (size_t)segue_pointers_bytes(recording);
     if (size_bytes == 0)
         return true;
     unsigned char *data = calloc(1, size_bytes);
@@ -25,16 +41,19 @@ static bool stage(struct segue_bench *bench, const struct segue_recording *recor
         if (segment->kind != SEGUE_COMMAND_UPDATE || segment->is_empty)
             continue;
         const struct segue_update_segment *update = (const struct segue_update_segment *)segment;
-        memcpy(data + update->staging_offset_bytes, update->data,
+        memcpy(data + pointers_bytes + update->staging_offset_bytes, update->data,
                (size_t)update->target.length_bytes);
     }
     const struct segue_driver *driver = &bench->raw.driver;
     const bool good =
+        (pointers_bytes == 0 || lay_out_pointers(bench, &work->lowering, data)) &&
         segue_bench_check_raw(bench, driver->cuMemAlloc(&work->staging, size_bytes),
                               "cuMemAlloc") &&
         segue_bench_check_raw(bench, driver->cuMemcpyHtoD(work->staging, data, size_bytes),
                               "cuMemcpyHtoD");
     free(data);
+    work->lowering.pointers_address = work->staging;
+    work->lowering.staging_address = work->staging + pointers_bytes;
     return good;
 }
 
@@ -83,15 +102,14 @@ bool segue_shapes_work_create(struct segue_bench *bench, segue_command_buffer *c
     segue_arena_init(&out_work->lowering.arena, &command_buffer->device->allocator);
     if (!out_work->operations || !out_work->commands || !out_work->scopes)
         return segue_bench_fail(bench, "out of memory");
-    if (!stage(bench, recording, out_work))
-        return false;
     const struct segue_binding_table table = {
         .slots = program ? program->slots : NULL,
         .slot_count = program ? program->slot_count : 0,
+        .constants = program ? program->constants : NULL,
+        .constant_count = program ? program->constant_count : 0,
     };
     out_work->lowering.table = &table;
-    out_work->lowering.staging_address = out_work->staging;
-    const bool good = lower_all(bench, recording, out_work);
+    const bool good = stage(bench, recording, out_work) && lower_all(bench, recording, out_work);
     out_work->lowering.table = NULL;
     return good;
 }
@@ -263,7 +281,7 @@ static CUresult add_planned(struct segue_bench *bench, const struct segue_shapes
 
 CUresult segue_shapes_work_build(struct segue_bench *bench, const struct segue_shapes_work *work,
                                  const struct segue_shapes_graph *graph, CUgraph *out_graph,
-                                 const char **out_call)
+                                 CUgraphNode *out_nodes, const char **out_call)
 {
     CUgraphNode *nodes = calloc((size_t)graph->node_count + 1, sizeof(CUgraphNode));
     CUgraphNode *listed = calloc((size_t)graph->node_count + 1, sizeof(CUgraphNode));
@@ -275,6 +293,8 @@ CUresult segue_shapes_work_build(struct segue_bench *bench, const struct segue_s
         result = RAW(cuGraphCreate(&made, 0));
     for (uint32_t i = 0; i < graph->node_count && result == CUDA_SUCCESS; i++)
         result = add_planned(bench, work, graph, i, made, nodes, listed, edges, out_call);
+    if (result == CUDA_SUCCESS && out_nodes)
+        memcpy(out_nodes, nodes, graph->node_count * sizeof(CUgraphNode));
     free(nodes);
     free(listed);
     free(edges);

@@ -32,6 +32,18 @@ done
 "$SEGUE_BENCH_COMPARE" "$work/run.json" "$work/baseline.json" ||
   fail "a run does not agree with the baseline made of it"
 
+# With a trace there are more: its graph, kept.
+"$SEGUE_LLAMA" --layers 1 --context 16 --out "$work/step.json" >/dev/null ||
+  fail "segue-llama exits with $?"
+"$SEGUE_BENCH" --quick --time 1 --trace "$work/step.json" --json "$work/trace-run.json" \
+  --filter cache/trace/10/,cache/trace/alternate/2/ >/dev/null || fail "cache/trace exits with $?"
+for metric in launch rebuild update all stream nodes; do
+  for changed in 0 1 10; do
+    grep -q "\"cache/trace/10/$changed/$metric\"" "$work/trace-run.json" ||
+      fail "cache/trace/10/$changed/$metric is not in the JSON"
+  done
+done
+
 # Shapes: all of them are built and run, and the software driver finds no missing edge.
 "$SEGUE_BENCH" --shapes --list >"$work/shapes"
 [ "$(wc -l <"$work/shapes")" -ge 190 ] || fail "only $(wc -l <"$work/shapes") shapes are listed"
@@ -72,7 +84,11 @@ case $SEGUE_TEST_DEVICE in
   cuda:*)
     [ "$result" = 0 ] || fail "--calibrate exits with $result: $(cat "$work/log")"
     grep -q '^node_ns [1-9]' "$work"/made/for/it/segue/cost-*.txt || fail "no model was kept"
-    [ "$(grep -c '^[a-z_]* [0-9]*$' "$work/model")" -ge 17 ] || fail "the model lacks figures"
+    [ "$(grep -c '^[a-z_]* [0-9]*$' "$work/model")" -ge 23 ] || fail "the model lacks figures"
+    for name in stream_launch_ns graph_launch_ns graph_write_node_ns graph_build_node_ns; do
+      grep -q "^$name [1-9][0-9][0-9]*\$" "$work/model" || fail "$name was not measured"
+    done
+    grep -q '^# kept, same beats the stream from [1-9]' "$work/model" || fail "no crossover is printed"
     ;;
   *)
     [ "$result" = 1 ] || fail "--calibrate of the software driver exits with $result"

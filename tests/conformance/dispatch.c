@@ -281,7 +281,7 @@ static void bad_shapes(void **state)
 
     struct segue_dispatch bad = good;
     bad.entry_point = SEGUE_TEST_KERNEL_COUNT;
-    expect_failure(test, &bad, SEGUE_OUT_OF_RANGE, "14");
+    expect_failure(test, &bad, SEGUE_OUT_OF_RANGE, "16");
     bad = good;
     bad.binding_count = 2;
     expect_failure(test, &bad, SEGUE_INVALID_ARGUMENT, "test_scale");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "conformance.h"
-#include "test.h"
+#include "slots_indirect.h"
 
 /** Slot 1 = slot 1 * 31 + slot 0, `count` words. */
 static segue_command_buffer *record_mix(struct segue_test *test, uint32_t count)
@@ -375,6 +374,12 @@ static const struct CMUnitTest tests[] = {
     segue_test_case(tables_on_two_queues),
     segue_test_case(a_table_waits_for_another),
     segue_test_case(distinct_slots_that_overlap),
+    segue_test_case(indirect_tables_in_flight),
+    segue_test_case(indirect_tables_on_two_queues),
+    segue_test_case(indirect_and_other_bindings),
+    segue_test_case(indirect_bindings_are_checked),
+    segue_test_case(indirect_buffers_recorded_again),
+    segue_test_case(indirect_behind_what_runs_ahead),
 };
 
 const struct segue_conformance_area segue_conformance_slots = {"slots", tests,

@@ -412,7 +412,8 @@ static void submit_tables_in_turns(struct worker *worker)
         worker->status = segue_semaphore_wait(worker->semaphore, ROUNDS, SEGUE_TIMEOUT_INFINITE);
 }
 
-/** A command buffer for each two threads, all of one structure, and room for two tables of each. */
+/** A command buffer for each two threads, all of one structure, and room for two tables of each;
+ *  pointers are parameters and in memory. */
 static void tables_in_turns(void **state)
 {
     struct segue_test *test = *state;
@@ -420,6 +421,7 @@ static void tables_in_turns(void **state)
                                               .max_graphs = SEGUE_CACHE_DEFAULT_GRAPHS,
                                               .max_table_graphs = 2};
     segue_device_set_cache_budget(test->device, &budget);
+    segue_buffer *source = segue_test_words(test, COUNT / 2, THREADS);
     segue_command_buffer *commands = NULL;
     struct worker workers[THREADS] = {0};
     for (uint32_t i = 0; i < THREADS; ++i) {
@@ -427,6 +429,9 @@ static void tables_in_turns(void **state)
             commands = segue_test_begin_with(test, 1, 0);
             segue_test_dispatch_scale(test, commands, segue_test_slot(0, 0, SEGUE_WHOLE_SIZE),
                                       COUNT / 2, 3, 1);
+            segue_test_barrier(commands);
+            segue_test_dispatch_indirect(test, commands, segue_test_whole(source),
+                                         segue_test_slot(0, 0, SEGUE_WHOLE_SIZE), COUNT / 2, 0);
             CHECK_OK(segue_command_buffer_end(commands));
         }
         workers[i] = (struct worker){.queue = segue_test_queue(test),
@@ -439,7 +444,7 @@ static void tables_in_turns(void **state)
         for (uint32_t half = 0; half < 2; ++half) {
             uint32_t word = segue_test_word(w, half * COUNT / 2);
             for (uint32_t round = half; round < ROUNDS; round += 2)
-                word = word * 3 + 1;
+                word = (word * 3 + 1) * 31 + segue_test_word(THREADS, 0);
             segue_test_expect_all(workers[w].data, half * COUNT / 2, 1, word);
         }
     }

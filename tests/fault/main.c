@@ -4,7 +4,8 @@
 // nothing behind, and succeed when tried again. SEGUE_TEST_FAULTS=all takes every fault of long
 // scenarios, too; otherwise these are taken at even distances, and SEGUE_TEST_FAULTS=8 takes about
 // 8 of each scenario instead of the usual 32. SEGUE_TEST_SHARD=3/16 takes the third of 16 parts of
-// what would be taken: 16 processes, 1/16 to 16/16, take all of it.
+// what would be taken: 16 processes, 1/16 to 16/16, take all of it. Of a long scenario many short
+// parts are faster than few long ones, since what a failing driver keeps slows down what follows.
 #include "faulty_memory.h"
 #include "scenario.h"
 

@@ -20,6 +20,7 @@ enum {
     /** Handles that unretained recordings may still name. */
     API_KEPT = 128,
     API_MAX_BINDINGS = 4,
+    API_CONSTANT_SLOTS = 3,
     /** Largest buffer, but for sizes that no device has. */
     API_BUFFER_BYTES = 131072,
     /** Bounds on what one input costs. */
@@ -47,6 +48,9 @@ struct api_command_buffer {
     /** The first recording failure. */
     segue_status failure;
     uint32_t slot_count;
+    /** The first so many of api_constant_slots; and which of them commands use, as bits. */
+    uint32_t constant_slot_count;
+    uint32_t constant_slots_used;
     uint32_t command_count;
     bool has_events;
     /** Does not keep alive what it names. */
@@ -104,6 +108,8 @@ segue_status api_check(struct api_world *world, segue_status status, const char 
 
 /** api_record.c: a range of a buffer, or of one of so many slots. */
 struct segue_buffer_ref api_ref(struct api_world *world, uint32_t slot_count);
+/** What command buffers declare; those of one name are of one size. */
+extern const struct segue_constant_slot api_constant_slots[API_CONSTANT_SLOTS];
 /** Bytes that `ref` certainly covers, 0 if that is unknown. */
 uint64_t api_ref_bytes(const struct api_world *world, const struct segue_buffer_ref *ref);
 /** Records one command in a command buffer. */

@@ -151,11 +151,20 @@ static void create_command_buffer(struct api_world *world, struct api_command_bu
 {
     uint8_t choice = fuzz_u8(&world->input);
     uint8_t more = fuzz_u8(&world->input);
+    struct segue_constant_slot constant_slots[API_CONSTANT_SLOTS];
+    memcpy(constant_slots, api_constant_slots, sizeof(constant_slots));
+    // One of 32 with such slots is declared wrongly.
+    bool spoiled = more == 0xe7;
+    if (spoiled)
+        constant_slots[fuzz_u8(&world->input) % API_CONSTANT_SLOTS] = (struct segue_constant_slot){
+            fuzz_u8(&world->input) % 2 == 0 ? api_constant_slots[0].name : "a=", 5};
     const struct segue_command_buffer_params params = {
         .mode = (enum segue_execution_mode)(choice % 4),
         .flags = ((choice >> 2) % 8) | ((uint32_t)(more >> 2) % 8) << 3,
         .slot_count = choice >= 224 ? UINT32_MAX : (choice >> 5) % 4,
         .order_seed = more % 4,
+        .constant_slots = constant_slots,
+        .constant_slot_count = spoiled ? API_CONSTANT_SLOTS : (more >> 5) % 4u,
     };
     const uint32_t known_flags =
         SEGUE_COMMAND_BUFFER_ONE_SHOT | SEGUE_COMMAND_BUFFER_UNRETAINED |
@@ -165,15 +174,17 @@ static void create_command_buffer(struct api_world *world, struct api_command_bu
     if (CALL(world, segue_command_buffer_create(world->device, &params, &created)) != SEGUE_OK)
         return;
     FUZZ_CHECK(params.mode <= SEGUE_EXECUTION_STREAM && (params.flags & ~known_flags) == 0 &&
-                   params.slot_count <= 65536,
+                   params.slot_count <= 65536 && !spoiled,
                "expected a failure; a command buffer was made of mode %d, flags 0x%x (known are "
-               "0x%x), %u slots",
-               (int)params.mode, params.flags, known_flags, params.slot_count);
+               "0x%x), %u slots, %s constant slots",
+               (int)params.mode, params.flags, known_flags, params.slot_count,
+               spoiled ? "wrong" : "right");
     world->keeps = world->keeps || (params.flags & SEGUE_COMMAND_BUFFER_UNRETAINED) != 0;
     segue_command_buffer_destroy(commands->handle);
     *commands = (struct api_command_buffer){
         .handle = created,
         .slot_count = params.slot_count,
+        .constant_slot_count = params.constant_slot_count,
         .unretained = (params.flags & SEGUE_COMMAND_BUFFER_UNRETAINED) != 0,
     };
 }
@@ -266,6 +277,11 @@ void api_create_all(struct api_world *world)
         {.mode = SEGUE_EXECUTION_GRAPH, .slot_count = 2},
         {.mode = SEGUE_EXECUTION_STREAM},
         {.flags = SEGUE_COMMAND_BUFFER_ONE_SHOT},
+        {.mode = SEGUE_EXECUTION_GRAPH,
+         .flags = SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT | SEGUE_COMMAND_BUFFER_LOWER_ALIASES,
+         .slot_count = 3,
+         .constant_slots = api_constant_slots,
+         .constant_slot_count = API_CONSTANT_SLOTS},
     };
     for (uint32_t i = 0; i < API_BUFFERS - 2; ++i) {
         struct api_buffer *buffer = &world->buffers[i];
@@ -275,6 +291,7 @@ void api_create_all(struct api_world *world)
     for (uint32_t i = 0; i < sizeof(commands) / sizeof(commands[0]); ++i) {
         struct api_command_buffer *command_buffer = &world->command_buffers[i];
         command_buffer->slot_count = commands[i].slot_count;
+        command_buffer->constant_slot_count = commands[i].constant_slot_count;
         (void)CALL(world, segue_command_buffer_create(world->device, &commands[i],
                                                       &command_buffer->handle));
     }

@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+const struct segue_constant_slot api_constant_slots[API_CONSTANT_SLOTS] = {
+    {"a", 4}, {"b", 4}, {"wide", 8}};
+
 /** A place in the table that holds a buffer, if any does. */
 static const struct api_buffer *choose_buffer(const struct api_world *world, uint32_t choice)
 {
@@ -183,7 +186,11 @@ static uint32_t fill_constants(struct api_world *world, uint32_t kernel, bool wi
         end = put(arguments, end, &number, 4);
         end = put(arguments, end, &number, 4);
         return kernel == SEGUE_TEST_SLOW_SCALE ? put(arguments, end, &start, 8) : end;
+    case SEGUE_TEST_INDIRECT_SLOW:
+        end = put(arguments, 0, &count, 4);
+        return put(arguments, end, &start, 8);
     case SEGUE_TEST_MIX:
+    case SEGUE_TEST_INDIRECT:
         end = put(arguments, end, &count, 4);
         return put(arguments, end, &number, 4);
     case SEGUE_TEST_ORDER:
@@ -201,6 +208,60 @@ static uint32_t fill_constants(struct api_world *world, uint32_t kernel, bool wi
     default:
         return 0;
     }
+}
+
+/** Constants of the kernel that may have any value: where they are, their size in bytes. Returns
+ * how many there are. */
+static uint32_t list_free_constants(uint32_t kernel, struct segue_constant_use free_constants[3])
+{
+    static const struct {
+        uint32_t kernel;
+        uint32_t count;
+        struct segue_constant_use uses[3];
+    } kernels[] = {
+        {SEGUE_TEST_SCALE, 2, {{0, 4, 4}, {0, 8, 4}}},
+        {SEGUE_TEST_SLOW_SCALE, 3, {{0, 4, 4}, {0, 8, 4}, {0, 12, 8}}},
+        {SEGUE_TEST_MIX, 1, {{0, 4, 4}}},
+        {SEGUE_TEST_ORDER, 1, {{0, 1, 8}}},
+        {SEGUE_TEST_OPAQUE, 2, {{0, 12, 4}, {0, 16, 4}}},
+        {SEGUE_TEST_STRUCT, 3, {{0, 0, 4}, {0, 8, 8}, {0, 124, 4}}},
+    };
+    for (uint32_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); ++i) {
+        if (kernels[i].kernel != kernel)
+            continue;
+        memcpy(free_constants, kernels[i].uses, sizeof(kernels[i].uses));
+        return kernels[i].count;
+    }
+    return 0;
+}
+
+/** Has submissions give some of them, in slots of their size. */
+static uint32_t choose_uses(struct api_world *world, const struct api_command_buffer *commands,
+                            uint32_t kernel, struct segue_constant_use uses[3])
+{
+    struct segue_constant_use free_constants[3];
+    if (commands->constant_slot_count == 0)
+        return 0;
+    uint32_t free_count = list_free_constants(kernel, free_constants);
+    uint8_t choice = free_count > 0 ? fuzz_u8(&world->input) : 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < free_count; ++i) {
+        uint32_t slot = (choice >> (2 * i)) % 4;
+        if (slot >= commands->constant_slot_count ||
+            api_constant_slots[slot].size_bytes != free_constants[i].size_bytes)
+            continue;
+        uses[count] = free_constants[i];
+        uses[count++].slot = slot;
+    }
+    return count;
+}
+
+/** Breaks a rule of segue_constant_use. */
+static void spoil_use(struct api_world *world, struct segue_constant_use *use)
+{
+    uint8_t choice = fuzz_u8(&world->input);
+    uint32_t *const fields[] = {&use->slot, &use->offset_bytes, &use->size_bytes};
+    *fields[choice % 3] += choice / 3 - 40u;
 }
 
 /** Breaks a rule of segue_dispatch. */
@@ -247,7 +308,7 @@ static segue_status record_dispatch(struct api_world *world, struct api_command_
     const struct segue_entry_point *entry = &segue_test_entries[kernel];
     uint32_t binding_count = 0;
     for (uint32_t i = 0; i < entry->parameter_count; ++i) {
-        if (entry->parameters[i].kind != SEGUE_PARAMETER_BINDING)
+        if (entry->parameters[i].kind == SEGUE_PARAMETER_CONSTANT)
             continue;
         struct segue_buffer_ref ref = api_ref(world, commands->slot_count);
         uint64_t words = api_ref_bytes(world, &ref) / 4;
@@ -265,9 +326,21 @@ static segue_status record_dispatch(struct api_world *world, struct api_command_
         .constants = arguments.constants,
     };
     dispatch.constants_size_bytes = fill_constants(world, kernel, wild, &arguments);
-    if (spoiled)
+    struct segue_constant_use uses[3];
+    dispatch.constant_uses = uses;
+    dispatch.constant_use_count = choose_uses(world, commands, kernel, uses);
+    if (spoiled && dispatch.constant_use_count > 0 && manner % 2 == 1)
+        spoil_use(world, &uses[0]);
+    else if (spoiled)
         spoil(world, &dispatch);
     segue_status status = CALL(world, segue_cmd_dispatch(commands->handle, &dispatch));
+    for (uint32_t i = 0; i < dispatch.constant_use_count && status == SEGUE_OK; ++i) {
+        FUZZ_CHECK(uses[i].slot < commands->constant_slot_count &&
+                       uses[i].size_bytes == api_constant_slots[uses[i].slot].size_bytes,
+                   "expected a failure; slot %u of %u was taken for %u bytes", uses[i].slot,
+                   commands->constant_slot_count, uses[i].size_bytes);
+        commands->constant_slots_used |= 1u << uses[i].slot;
+    }
     // What was spoiled, and accepted all the same, may still be another launch than was meant.
     world->wild = world->wild || (spoiled && status == SEGUE_OK);
     if (kernel == SEGUE_TEST_OPAQUE) {
@@ -337,8 +410,10 @@ static segue_status record_execute(struct api_world *world, struct api_command_b
         bindings[i] = api_ref(world, commands->slot_count);
     segue_status status = CALL(world, segue_cmd_execute(commands->handle, secondary->handle,
                                                         count > 0 ? bindings : NULL, count));
-    if (status == SEGUE_OK)
+    if (status == SEGUE_OK) {
         commands->command_count += secondary->command_count;
+        commands->constant_slots_used |= secondary->constant_slots_used;
+    }
     commands->has_events = commands->has_events || secondary->has_events;
     return status;
 }

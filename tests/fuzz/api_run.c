@@ -16,6 +16,25 @@ static uint32_t choose_table(struct api_world *world, const struct api_command_b
     return count;
 }
 
+/** What the constant slots of a command buffer are: mostly a value each. Returns whether the
+ * commands have all that they need. */
+static bool choose_constants(struct api_world *world, const struct api_command_buffer *commands,
+                             struct segue_constant_value values[API_CONSTANT_SLOTS])
+{
+    bool complete = true;
+    for (uint32_t i = 0; i < commands->constant_slot_count; ++i) {
+        uint8_t choice = fuzz_u8(&world->input);
+        values[i] = (struct segue_constant_value){
+            .size_bytes = choice < 240 ? api_constant_slots[i].size_bytes : choice % 3 * 4,
+            .as.u64 = choice,
+        };
+        bool used = (commands->constant_slots_used >> i & 1) != 0;
+        complete &= values[i].size_bytes == api_constant_slots[i].size_bytes ||
+                    (values[i].size_bytes == 0 && !used);
+    }
+    return complete;
+}
+
 /** Returns NULL where the submission would cost too much. */
 static struct api_command_buffer *choose_ended(struct api_world *world)
 {
@@ -47,7 +66,9 @@ static void submit(struct api_world *world, segue_queue *queue)
 {
     struct segue_semaphore_value values[4];
     struct segue_buffer_ref tables[2][API_MAX_BINDINGS];
+    struct segue_constant_value constants[2][API_CONSTANT_SLOTS];
     struct segue_execution executions[2];
+    bool complete = true;
     uint8_t counts = fuzz_u8(&world->input);
     struct segue_submission submission = {
         .waits = values,
@@ -66,8 +87,13 @@ static void submit(struct api_world *world, segue_queue *queue)
         executions[i] =
             (struct segue_execution){.command_buffer = commands->handle, .bindings = tables[i]};
         executions[i].binding_count = choose_table(world, commands, tables[i]);
+        complete &= choose_constants(world, commands, constants[i]);
+        executions[i].constants = constants[i];
+        executions[i].constant_count = commands->constant_slot_count;
     }
-    (void)CALL(world, segue_queue_submit(queue, &submission));
+    segue_status status = CALL(world, segue_queue_submit(queue, &submission));
+    FUZZ_CHECK(status != SEGUE_OK || complete,
+               "expected a failure: a constant slot has no value, or one of another size");
 }
 
 static void query(struct api_world *world, segue_semaphore *semaphore)
@@ -179,15 +205,41 @@ static bool count_command(void *context, const struct segue_command_info *comman
     return true;
 }
 
+static segue_status write_execution(struct api_world *world,
+                                    const struct segue_execution *execution, const char *path)
+{
+    const struct segue_submission submission = {.executions = execution, .execution_count = 1};
+    segue_trace_writer *writer = NULL;
+    segue_status status = CALL(world, segue_trace_writer_create(world->device, path, &writer));
+    if (status == SEGUE_OK)
+        status = CALL(world, segue_trace_writer_add_submission(writer, &submission));
+    if (status == SEGUE_OK)
+        status = CALL(world, segue_trace_writer_finish(writer));
+    segue_trace_writer_destroy(writer);
+    return status;
+}
+
 /** A trace of it must load, and be replayed; only slots and events depend on more than it. */
 static void write_trace(struct api_world *world, const struct api_command_buffer *commands)
 {
     char path[128];
     struct segue_buffer_ref table[API_MAX_BINDINGS];
+    struct segue_constant_value constants[API_CONSTANT_SLOTS];
     uint32_t count = choose_table(world, commands, table);
     (void)snprintf(path, sizeof(path), "%s/trace.json", fuzz_folder());
-    if (CALL(world, segue_trace_write_command_buffer(commands->handle, table, count, path)) !=
-        SEGUE_OK)
+    bool complete = choose_constants(world, commands, constants);
+    const struct segue_execution execution = {.command_buffer = commands->handle,
+                                              .bindings = table,
+                                              .binding_count = count,
+                                              .constants = constants,
+                                              .constant_count = commands->constant_slot_count};
+    segue_status written =
+        commands->constant_slot_count > 0
+            ? write_execution(world, &execution, path)
+            : CALL(world, segue_trace_write_command_buffer(commands->handle, table, count, path));
+    FUZZ_CHECK(written != SEGUE_OK || complete,
+               "expected a failure: a constant slot has no value, or one of another size");
+    if (written != SEGUE_OK)
         return;
     segue_trace *trace = NULL;
     segue_status status = segue_trace_load(path, &trace);

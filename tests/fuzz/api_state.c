@@ -61,6 +61,7 @@ void api_reset(struct api_world *world, struct api_command_buffer *commands)
     *commands = (struct api_command_buffer){
         .handle = commands->handle,
         .slot_count = commands->slot_count,
+        .constant_slot_count = commands->constant_slot_count,
         .unretained = commands->unretained,
     };
 }

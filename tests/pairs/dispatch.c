@@ -229,7 +229,7 @@ static const struct pair pairs[] = {
     PAIR(executable_is_not_null, INVALID_ARGUMENT, "command 0 (dispatch): executable is NULL"),
     PAIR(executable_is_of_the_same_device, INVALID_ARGUMENT,
          "executable \"test kernels\"|another device|create it on the command buffer's"),
-    PAIR(entry_point_exists, OUT_OF_RANGE, "entry point 14 of executable \"test kernels\"|has 14"),
+    PAIR(entry_point_exists, OUT_OF_RANGE, "entry point 16 of executable \"test kernels\"|has 16"),
     PAIR(bindings_are_as_many_as_declared, INVALID_ARGUMENT,
          "(dispatch \"test_scale\")|2 bindings are given|declares 1"),
     PAIR(constants_are_as_large_as_declared, INVALID_ARGUMENT,

@@ -225,7 +225,7 @@ static segue_status with_parameter(struct segue_test *test, struct segue_paramet
 static segue_status parameter_kind_is_known(struct segue_test *test, bool wrong)
 {
     return with_parameter(
-        test, (struct segue_parameter){.kind = (enum segue_parameter_kind)(wrong ? 2 : 0)});
+        test, (struct segue_parameter){.kind = (enum segue_parameter_kind)(wrong ? 3 : 2)});
 }
 
 static segue_status access_is_known(struct segue_test *test, bool wrong)
@@ -277,6 +277,31 @@ static segue_status parameters_have_at_most_32764_bytes(struct segue_test *test,
     declaration.entry.parameter_count = wrong ? 9 : 8;
     segue_status status = create(test, &declaration.params);
     return status == SEGUE_INCOMPATIBLE ? SEGUE_OK : status;
+}
+
+static segue_status at_most_4096_are_indirect(struct segue_test *test, bool wrong)
+{
+    static struct segue_parameter parameters[4097];
+    struct declaration declaration;
+    declare(&declaration, SEGUE_TEST_SHAPE);
+    for (size_t i = 0; i < 4097; i++)
+        parameters[i] = (struct segue_parameter){.kind = SEGUE_PARAMETER_INDIRECT};
+    declaration.entry.parameters = parameters;
+    declaration.entry.parameter_count = wrong ? 4097 : 4096;
+    return create(test, &declaration.params);
+}
+
+static segue_status indirect_parameters_are_one(struct segue_test *test, bool wrong)
+{
+    const struct segue_parameter parameters[] = {
+        {.kind = SEGUE_PARAMETER_INDIRECT, .access = SEGUE_ACCESS_READ},
+        {.kind = wrong ? SEGUE_PARAMETER_BINDING : SEGUE_PARAMETER_INDIRECT},
+    };
+    struct declaration declaration;
+    declare(&declaration, SEGUE_TEST_SHAPE);
+    declaration.entry.parameters = parameters;
+    declaration.entry.parameter_count = 2;
+    return create(test, &declaration.params);
 }
 
 static segue_status find_needs_a_name(struct segue_test *test, bool wrong)
@@ -331,7 +356,7 @@ static const struct pair pairs[] = {
     PAIR(cluster_has_at_most_16_blocks, INVALID_ARGUMENT, "cluster_size 17 x 1 x 1|more than 16"),
     PAIR(shared_memory_fits, INVALID_ARGUMENT, "\"test_nothing\"|dynamic_shared_bytes is"),
     PAIR(parameters_are_an_array, INVALID_ARGUMENT, "\"test_shape\"|parameters is NULL|count 1"),
-    PAIR(parameter_kind_is_known, INVALID_ARGUMENT, "parameter 0: kind is 2|segue_parameter_kind"),
+    PAIR(parameter_kind_is_known, INVALID_ARGUMENT, "parameter 0: kind is 3|segue_parameter_kind"),
     PAIR(access_is_known, INVALID_ARGUMENT, "parameter 0: access is 4|segue_access"),
     PAIR(alignment_is_a_power_of_two, INVALID_ARGUMENT, "align_bytes is 12|power of two"),
     PAIR(alignment_is_at_most_256, INVALID_ARGUMENT, "align_bytes is 512|up to 256"),
@@ -339,6 +364,8 @@ static const struct pair pairs[] = {
     PAIR(constants_have_at_most_4092_bytes, INVALID_ARGUMENT, "size_bytes is 4093|1 to 4092"),
     PAIR(parameters_have_at_most_32764_bytes, INVALID_ARGUMENT,
          "up to number 8 take 32765 bytes|at most 32764"),
+    PAIR(at_most_4096_are_indirect, INVALID_ARGUMENT, "4096 is indirect after 4096|at most 4096"),
+    PAIR(indirect_parameters_are_one, INCOMPATIBLE, "test_shape|fewer than the 2"),
     PAIR(find_needs_a_name, INVALID_ARGUMENT, "segue_executable_find_entry|name"),
     PAIR(find_needs_a_declared_name, NOT_FOUND, "\"test kernels\"|no entry point \"test_ad\""),
     PAIR(module_has_the_entry_points, NOT_FOUND, "test_lacking"),

@@ -10,14 +10,18 @@ uint32_t program_buffer_words(uint32_t buffer)
 uint32_t program_slot_of(const struct program *program, const struct program_range *range,
                          uint8_t naming)
 {
-    uint32_t slot = naming == 2 && range->length != 0 ? 0 : program->slot_count;
-    for (; slot < program->slot_count; ++slot) {
+    if (naming != 2 || range->length == 0)
+        return program->slot_count;
+    // Where slots overlap, all of them are used.
+    uint32_t first = program->lowers_aliases ? range->offset / 4 + range->length : 0;
+    for (uint32_t i = 0; i < program->slot_count; ++i) {
+        uint32_t slot = (first + i) % program->slot_count;
         const struct program_range *window = &program->slots[slot].window;
         if (window->buffer == range->buffer && range->offset >= window->offset &&
             range->offset + range->length <= window->offset + window->length)
-            break;
+            return slot;
     }
-    return slot;
+    return program->slot_count;
 }
 
 /** A range of `length` bytes at a multiple of `align`, in any buffer (one that is written: not the
@@ -45,6 +49,20 @@ static void spread(struct program_op *op, uint64_t *random)
         // Places do not overlap, so that no op can touch one range of its own with another.
         uint32_t place = segue_test_random_below(random, 400) * 3 + i;
         op->ranges[i] = (struct program_range){PROGRAM_LARGE_BUFFER, place * 16, length};
+    }
+}
+
+/** Makes the ranges of a work op short and puts them into one small buffer. */
+static void gather(struct program_op *op, uint64_t *random)
+{
+    uint32_t length = (1 + segue_test_random_below(random, 6)) * 4;
+    uint32_t first = segue_test_random_below(random, 3);
+    for (uint32_t i = 0; i < program_range_count(op); ++i) {
+        // Each in a third of its own.
+        uint32_t third = PROGRAM_SMALL_WORDS / 3;
+        uint32_t word = segue_test_random_below(random, third - length / 4 + 1);
+        op->ranges[i] = (struct program_range){PROGRAM_SLOT_BUFFER,
+                                               ((first + i) % 3 * third + word) * 4, length};
     }
 }
 
@@ -110,6 +128,8 @@ static struct program_op random_work(uint64_t *random, enum program_style style)
         random_dispatch(&op, random);
     if (style == PROGRAM_WIDE)
         spread(&op, random);
+    if (style == PROGRAM_OVERLAPPING_SLOTS)
+        gather(&op, random);
     for (int i = 0; i < 3; ++i)
         op.naming[i] = (uint8_t)segue_test_random_below(random, 3);
     return op;
@@ -230,6 +250,35 @@ static void choose_secondary(struct program *program, uint64_t *random)
     program->secondary_end = end;
 }
 
+/** Slots that mostly overlap, for all that is in their buffer. */
+static void overlap_slots(struct program *program, uint64_t *random)
+{
+    uint32_t part = PROGRAM_SMALL_WORDS / 8 * 4;
+    program->lowers_aliases = true;
+    program->slot_count = 2 + segue_test_random_below(random, PROGRAM_MAX_SLOTS - 1);
+    for (uint32_t i = 0; i < program->slot_count; ++i)
+        program->slots[i].window = (struct program_range){
+            PROGRAM_SLOT_BUFFER, segue_test_random_below(random, 5) * part, 4 * part};
+    for (uint32_t i = 0; i < program->op_count; ++i)
+        memset(program->ops[i].naming, 2, sizeof(program->ops[i].naming));
+}
+
+/** By numbers of their own: a program without its constant slots is the same program. */
+static void choose_constant_slots(struct program *program)
+{
+    uint64_t random = program->seed * 131 + 7;
+    if (segue_test_random_below(&random, 2))
+        return;
+    program->constant_slot_count = 1 + segue_test_random_below(&random, PROGRAM_MAX_CONSTANT_SLOTS);
+    for (uint32_t i = 0; i < program->op_count; ++i) {
+        for (int k = 0; k < 2; ++k) {
+            bool given = segue_test_random_below(&random, 2);
+            uint32_t slot = segue_test_random_below(&random, program->constant_slot_count);
+            program->ops[i].given[k] = given ? (uint8_t)(slot + 1) : 0;
+        }
+    }
+}
+
 void program_generate(struct program *program, uint64_t seed, enum program_style style)
 {
     memset(program, 0, sizeof(*program));
@@ -239,13 +288,17 @@ void program_generate(struct program *program, uint64_t seed, enum program_style
     uint32_t work_count = style == PROGRAM_WIDE ? 100 : 5 + segue_test_random_below(&random, 60);
     // Room for what append_ordered adds and for closing groups.
     for (uint32_t i = 0; i < work_count && program->op_count + depth < PROGRAM_MAX_OPS - 40; ++i) {
-        if (style == PROGRAM_ALL_BARRIERS)
+        if (style == PROGRAM_ALL_BARRIERS || style == PROGRAM_OVERLAPPING_SLOTS)
             append_decoration(program, &random, &depth);
         struct program_op work = random_work(&random, style);
         append_ordered(program, &work, &random, style);
     }
     for (; depth > 0; --depth)
         append(program, &(struct program_op){.kind = OP_END_GROUP});
-    choose_slots(program, &random);
+    if (style == PROGRAM_OVERLAPPING_SLOTS)
+        overlap_slots(program, &random);
+    else
+        choose_slots(program, &random);
     choose_secondary(program, &random);
+    choose_constant_slots(program);
 }

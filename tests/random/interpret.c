@@ -33,6 +33,19 @@ void program_update_data(const struct program_op *op, unsigned char *bytes)
         bytes[i] = (unsigned char)segue_test_word(op->a, i);
 }
 
+bool program_is_given(const struct program *program, const struct program_op *op, uint32_t index,
+                      uint32_t *out_slot)
+{
+    bool takes = op->kind == OP_SCALE || (op->kind == OP_MIX && index == 0);
+    *out_slot = op->given[index] - 1u;
+    return takes && *out_slot < program->constant_slot_count;
+}
+
+uint32_t program_constant(const struct program *program, uint32_t slot, uint32_t run)
+{
+    return segue_test_word(program->seed * PROGRAM_MAX_CONSTANT_SLOTS + slot, run) % 1000;
+}
+
 static void interpret_op(const struct program_op *op, uint32_t *const *buffers)
 {
     unsigned char *bytes[3] = {NULL, NULL, NULL};
@@ -70,11 +83,18 @@ static void interpret_op(const struct program_op *op, uint32_t *const *buffers)
     }
 }
 
-void program_interpret(const struct program *program, uint32_t *const *buffers)
+void program_interpret(const struct program *program, uint32_t run, uint32_t *const *buffers)
 {
     for (uint32_t i = 0; i < program->op_count; ++i) {
-        if (!program->ops[i].removed)
-            interpret_op(&program->ops[i], buffers);
+        struct program_op op = program->ops[i];
+        uint32_t slot;
+        if (op.removed)
+            continue;
+        if (program_is_given(program, &op, 0, &slot))
+            op.a = program_constant(program, slot, run);
+        if (program_is_given(program, &op, 1, &slot))
+            op.b = program_constant(program, slot, run);
+        interpret_op(&op, buffers);
     }
 }
 
@@ -83,14 +103,21 @@ void program_print(const struct program *program)
     static const char *const names[] = {
         "fill",           "update",         "copy",   "add",   "scale", "mix",         "barrier",
         "memory barrier", "buffer barrier", "signal", "reset", "wait",  "begin group", "end group"};
-    print_message("program of seed %" PRIu64 ", %u slots, secondary %u to %u\n", program->seed,
-                  (unsigned)program->slot_count, (unsigned)program->secondary_first,
-                  (unsigned)program->secondary_end);
+    print_message(
+        "program of seed %" PRIu64 ", %u slots%s, %u constant slots, secondary %u to %u\n",
+        program->seed, (unsigned)program->slot_count,
+        program->lowers_aliases ? " that may overlap" : "", (unsigned)program->constant_slot_count,
+        (unsigned)program->secondary_first, (unsigned)program->secondary_end);
     for (uint32_t i = 0; i < program->op_count; ++i) {
         const struct program_op *op = &program->ops[i];
         uint32_t ranges = op->kind == OP_BUFFER_BARRIER ? 1 : program_range_count(op);
         print_message("%4u %s%s a=%u b=%u", (unsigned)i, op->removed ? "(removed) " : "",
                       names[op->kind], (unsigned)op->a, (unsigned)op->b);
+        for (uint32_t k = 0; k < 2; ++k) {
+            uint32_t slot;
+            if (program_is_given(program, op, k, &slot))
+                print_message(" (%c from constant slot %u)", 'a' + (int)k, (unsigned)slot);
+        }
         for (uint32_t k = 0; k < ranges; ++k)
             print_message(" %u[%u+%u]/%u", (unsigned)op->ranges[k].buffer,
                           (unsigned)op->ranges[k].offset, (unsigned)op->ranges[k].length,

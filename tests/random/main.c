@@ -55,10 +55,12 @@ static void give_up(struct world *world, struct program *program,
              status == SEGUE_OK ? path : segue_last_error()->message, program->seed);
 }
 
-/** Most programs use everything; some are made for joins. */
+/** Most programs use everything; some are made for joins, and some for slots. */
 static enum program_style style_of(uint64_t seed)
 {
-    return seed % 8 == 0 ? PROGRAM_WIDE : PROGRAM_ALL_BARRIERS;
+    return seed % 8 == 0   ? PROGRAM_WIDE
+           : seed % 8 == 1 ? PROGRAM_OVERLAPPING_SLOTS
+                           : PROGRAM_ALL_BARRIERS;
 }
 
 static void same_as_serial(void **state)
@@ -75,7 +77,7 @@ static void same_as_serial(void **state)
     for (uint64_t seed = first; seed < first + count; ++seed) {
         program_generate(&program, seed, style_of(seed));
         ops += program.op_count;
-        world_interpret(&world, &program, 2);
+        world_interpret(&world, &program, 0, 2);
         for (uint64_t order = 0; order <= orders; ++order) {
             for (int mode = SEGUE_EXECUTION_GRAPH; mode <= SEGUE_EXECUTION_STREAM; ++mode) {
                 const struct play_configuration configuration = {(enum segue_execution_mode)mode,
@@ -118,7 +120,7 @@ static bool validation_refuses(struct world *world, const struct program *progra
     if (status == SEGUE_OK)
         status = play_record(&play, program, &configuration);
     if (status == SEGUE_OK)
-        status = play_run(&play, program, 1);
+        status = play_run(&play, program, 0, 1);
     play_finish(&play);
     return status == SEGUE_HAZARD;
 }
@@ -153,7 +155,7 @@ static void missing_barriers_are_noticed(void **state)
     struct detection detection = {0};
     for (uint64_t seed = 1; seed <= count; ++seed) {
         program_generate(&program, seed + 100000, PROGRAM_FULL_BARRIERS);
-        world_interpret(&unchecked, &program, 1);
+        world_interpret(&unchecked, &program, 0, 1);
         for (uint32_t i = 0; i < program.op_count; ++i) {
             uint32_t first, second;
             if (program.ops[i].kind != OP_BARRIER)
@@ -187,7 +189,7 @@ static void generator_makes_no_hazards(void **state)
     static struct program program;
     for (uint64_t seed = 1; seed <= 300; ++seed) {
         uint32_t first, second;
-        program_generate(&program, seed, (enum program_style)(seed % 3));
+        program_generate(&program, seed, (enum program_style)(seed % 4));
         assert_true(program.op_count <= PROGRAM_MAX_OPS);
         if (!program_is_valid(&program)) {
             first = second = 0;

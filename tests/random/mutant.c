@@ -25,6 +25,7 @@ const char *mutant_name(enum mutant_kind kind)
         [MUTANT_CONSTANT] = "one bit of a constant",
         [MUTANT_DATA] = "another update's data",
         [MUTANT_SLOTS] = "two slots swapped",
+        [MUTANT_CONSTANT_SLOT] = "one bit of a constant slot",
     };
     return names[kind];
 }
@@ -76,6 +77,8 @@ static bool changes_results(const struct mutant *mutant)
     static uint32_t words[PROGRAM_BUFFERS][PROGRAM_LARGE_WORDS];
     uint32_t *buffers[PROGRAM_BUFFERS];
     serial.op_count = 0;
+    serial.seed = mutant->program->seed;
+    serial.constant_slot_count = mutant->program->constant_slot_count;
     for (uint32_t i = 0; i < mutant->node_count; ++i) {
         if (mutant->nodes[i].segment)
             serial.ops[serial.op_count++] = mutant->nodes[i].op;
@@ -84,7 +87,7 @@ static bool changes_results(const struct mutant *mutant)
         buffers[i] = words[i];
         memcpy(words[i], program_initial(i), program_buffer_words(i) * sizeof(uint32_t));
     }
-    program_interpret(&serial, buffers);
+    program_interpret(&serial, 0, buffers);
     for (uint32_t i = 0; i < PROGRAM_BUFFERS; ++i) {
         if (memcmp(words[i], mutant->expected[i], program_buffer_words(i) * sizeof(uint32_t)) != 0)
             return true;
@@ -130,6 +133,8 @@ static void take_in(struct mutant *mutant, const struct segue_program_request *r
     }
     for (uint32_t i = 0; request->table && i < request->table->slot_count; ++i)
         mutant->slots[i] = request->table->slots[i];
+    for (uint32_t i = 0; request->table && i < request->table->constant_count; ++i)
+        mutant->constants[i] = request->table->constants[i];
 }
 
 bool mutant_plant(struct mutant *mutant)
@@ -207,6 +212,8 @@ static segue_status create_program(struct segue_backend *backend,
     const struct segue_binding_table table = {
         .slots = current->slots,
         .slot_count = request->table ? request->table->slot_count : 0,
+        .constants = current->constants,
+        .constant_count = request->table ? request->table->constant_count : 0,
     };
     struct segue_program_request mutated = *request;
     mutated.plan = &plan;

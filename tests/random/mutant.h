@@ -26,7 +26,7 @@ enum mutant_kind {
     MUTANT_DROP_ALL_EDGES,
     /** A node waits for another one than it should. */
     MUTANT_REDIRECT_EDGE,
-    /** An edge between kernels lets the later one start early, though it does not wait by itself. */
+    /** An edge between kernels lets the later one start early, though it does not wait itself. */
     MUTANT_EARLY_EDGE,
     /** Two commands take each other's place. */
     MUTANT_EXCHANGE,
@@ -44,6 +44,7 @@ enum mutant_kind {
     /** An update takes another's data. */
     MUTANT_DATA,
     MUTANT_SLOTS,
+    MUTANT_CONSTANT_SLOT,
     MUTANT_KIND_COUNT,
 };
 
@@ -76,6 +77,7 @@ struct mutant {
     uint32_t early_node;
     uint32_t early_on;
     struct segue_range slots[PROGRAM_MAX_SLOTS];
+    uint64_t constants[PROGRAM_MAX_CONSTANT_SLOTS];
     /** The program had a place for it. */
     bool planted;
     /** It makes a difference, by brute force: two conflicting commands of a graph are left without

@@ -19,8 +19,12 @@ static size_t segment_size(const struct segue_segment *segment)
     default: {
         const struct segue_dispatch_segment *dispatch =
             (const struct segue_dispatch_segment *)segment;
-        return sizeof(*dispatch) + dispatch->binding_count * sizeof(dispatch->bindings[0]) +
-               dispatch->constants_size_bytes;
+        uint32_t count;
+        const struct segue_constant_use *uses = segue_dispatch_constant_uses(dispatch, &count);
+        const unsigned char *end =
+            count != 0 ? (const unsigned char *)(uses + count)
+                       : segue_dispatch_constants(dispatch) + dispatch->constants_size_bytes;
+        return (size_t)(end - (const unsigned char *)segment);
     }
     }
 }
@@ -159,6 +163,10 @@ static bool change_constant(struct mutant *mutant, struct mutant_node *node)
     uint32_t word = 1;
     if (node->op.kind == OP_SCALE)
         word += segue_test_random_below(&mutant->random, 2);
+    uint32_t slot;
+    // What is recorded where a submission gives the value makes no difference.
+    if (program_is_given(mutant->program, &node->op, word - 1, &slot))
+        return false;
     uint32_t *meant = word == 1 ? &node->op.a : &node->op.b;
     *meant ^= UINT32_C(1) << segue_test_random_below(&mutant->random, 8);
     memcpy(constants_of(change(node)) + word * sizeof(*meant), meant, sizeof(*meant));
@@ -207,6 +215,27 @@ static bool exchange_slots(struct mutant *mutant)
     return true;
 }
 
+/** One value of the submission is another one. */
+static bool change_constant_slot(struct mutant *mutant)
+{
+    const struct program *program = mutant->program;
+    if (program->constant_slot_count == 0)
+        return false;
+    uint32_t slot = segue_test_random_below(&mutant->random, program->constant_slot_count);
+    mutant->constants[slot] ^= UINT64_C(1) << segue_test_random_below(&mutant->random, 8);
+    for (uint32_t i = 0; i < mutant->node_count; ++i) {
+        struct program_op *op = &mutant->nodes[i].op;
+        for (uint32_t k = 0; mutant->nodes[i].segment && k < 2; ++k) {
+            uint32_t given;
+            if (!program_is_given(program, op, k, &given) || given != slot)
+                continue;
+            *(k == 0 ? &op->a : &op->b) = (uint32_t)mutant->constants[slot];
+            op->given[k] = 0;
+        }
+    }
+    return true;
+}
+
 static bool plant_in(struct mutant *mutant, struct mutant_node *node)
 {
     switch (mutant->kind) {
@@ -230,6 +259,8 @@ bool mutant_plant_content(struct mutant *mutant)
 {
     if (mutant->kind == MUTANT_SLOTS)
         return exchange_slots(mutant);
+    if (mutant->kind == MUTANT_CONSTANT_SLOT)
+        return change_constant_slot(mutant);
     // Where a fault does not fit one command, another one is tried.
     for (uint32_t attempt = 0; attempt < 50; ++attempt) {
         struct mutant_node *node =

@@ -40,6 +40,7 @@ static segue_status run_mutant(struct world *world, const struct program *progra
     *out_findings = (struct findings){0};
     world->soft->reset_report();
     segue_status status = play_init(&play, world->device, world->kernels);
+    play.direct_only = true;
     if (status == SEGUE_OK)
         status = play_record(&play, program, configuration);
     for (uint64_t order = 0; order < orders && status == SEGUE_OK; ++order) {
@@ -48,7 +49,7 @@ static segue_status run_mutant(struct world *world, const struct program *progra
         world->soft->set_seed(program->seed * 100 + order);
         status = play_restore(&play);
         if (status == SEGUE_OK)
-            status = play_run(&play, program, 1);
+            status = play_run(&play, program, 0, 1);
         if (status == SEGUE_OK)
             status = play_compare(&play, world->expected, &equal, text, sizeof(text));
         out_findings->by_results |= !equal;
@@ -153,7 +154,7 @@ static void mutants_are_noticed(void **state)
     }
     for (uint64_t seed = first; seed < first + programs; ++seed) {
         program_generate(&program, seed, seed % 4 ? PROGRAM_ALL_BARRIERS : PROGRAM_WIDE);
-        world_interpret(&world, &program, 1);
+        world_interpret(&world, &program, 0, 1);
         for (int mode = 0; mode < 2; ++mode) {
             const struct play_configuration configuration = {
                 mode == 0 ? SEGUE_EXECUTION_GRAPH : SEGUE_EXECUTION_STREAM, seed % 2 ? seed : 0};

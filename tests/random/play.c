@@ -79,8 +79,8 @@ static uint32_t choose_duration_ns(const struct program_op *op)
     return durations_ns[(op->a / 2 + op->b) % (sizeof(durations_ns) / sizeof(durations_ns[0]))];
 }
 
-static segue_status record_dispatch(struct play *play, segue_command_buffer *commands,
-                                    const struct program_op *op,
+static segue_status record_dispatch(struct play *play, const struct program *program,
+                                    segue_command_buffer *commands, const struct program_op *op,
                                     const struct segue_buffer_ref *refs)
 {
     uint32_t constants[3] = {op->ranges[0].length / 4, op->a, op->b};
@@ -92,6 +92,14 @@ static segue_status record_dispatch(struct play *play, segue_command_buffer *com
         .constants = constants,
         .duration_ns = choose_duration_ns(op),
     };
+    struct segue_constant_use uses[2];
+    for (uint32_t i = 0; i < 2; ++i) {
+        uint32_t slot;
+        if (program_is_given(program, op, i, &slot))
+            uses[dispatch.constant_use_count++] = (struct segue_constant_use){
+                .slot = slot, .offset_bytes = 4 + 4 * i, .size_bytes = 4};
+    }
+    dispatch.constant_uses = uses;
     switch (op->kind) {
     case OP_ADD:
         dispatch.entry_point = SEGUE_TEST_ADD;
@@ -102,15 +110,18 @@ static segue_status record_dispatch(struct play *play, segue_command_buffer *com
         dispatch.constants_size_bytes = 12;
         break;
     default:
-        dispatch.entry_point = SEGUE_TEST_MIX;
+        // The same with its buffers as parameters, or with pointers in memory.
+        dispatch.entry_point =
+            op->a % 2 == 0 || play->direct_only ? SEGUE_TEST_MIX : SEGUE_TEST_INDIRECT;
         dispatch.constants_size_bytes = 8;
         break;
     }
     return segue_cmd_dispatch(commands, &dispatch);
 }
 
-static segue_status record_work(struct play *play, segue_command_buffer *commands,
-                                const struct program_op *op, const struct segue_buffer_ref *refs)
+static segue_status record_work(struct play *play, const struct program *program,
+                                segue_command_buffer *commands, const struct program_op *op,
+                                const struct segue_buffer_ref *refs)
 {
     unsigned char data[2048];
     switch (op->kind) {
@@ -122,7 +133,7 @@ static segue_status record_work(struct play *play, segue_command_buffer *command
     case OP_COPY:
         return segue_cmd_copy(commands, refs[0], refs[1]);
     default:
-        return record_dispatch(play, commands, op, refs);
+        return record_dispatch(play, program, commands, op, refs);
     }
 }
 
@@ -165,7 +176,7 @@ static segue_status record_op(struct play *play, const struct program *program,
     for (uint32_t i = 0; i < count && status == SEGUE_OK; ++i)
         status = name_range(play, program, &op->ranges[i], op->naming[i], &refs[i], &views[i]);
     if (status == SEGUE_OK)
-        status = op->kind <= OP_LAST_WORK ? record_work(play, commands, op, refs)
+        status = op->kind <= OP_LAST_WORK ? record_work(play, program, commands, op, refs)
                                           : record_order(play, commands, op, refs);
     for (uint32_t i = 0; i < 3; ++i)
         segue_buffer_destroy(views[i]);
@@ -197,7 +208,8 @@ static uint32_t choose_flags(const struct program *program)
 {
     uint32_t flags = program->seed % 8 == 3 ? SEGUE_COMMAND_BUFFER_BARRIER_ORDER : 0;
     // Other tables than the first may break the promise.
-    if (program->seed % 2 == 0 && has_distinct_slots(program))
+    if ((program->seed % 2 == 0 && has_distinct_slots(program)) ||
+        (program->lowers_aliases && program->slot_count != 0))
         flags |= SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT | SEGUE_COMMAND_BUFFER_LOWER_ALIASES;
     return flags;
 }
@@ -206,11 +218,15 @@ static segue_status begin(struct play *play, const struct program *program,
                           const struct play_configuration *configuration, const char *label,
                           segue_command_buffer **out_commands)
 {
+    static const struct segue_constant_slot constant_slots[PROGRAM_MAX_CONSTANT_SLOTS] = {
+        {"first", 4}, {"second", 4}, {"third", 4}};
     const struct segue_command_buffer_params params = {
         .mode = configuration->mode,
         .order_seed = configuration->order_seed,
         .flags = choose_flags(program),
         .slot_count = program->slot_count,
+        .constant_slots = constant_slots,
+        .constant_slot_count = program->constant_slot_count,
         .label = label,
     };
     segue_status status = segue_command_buffer_create(play->device, &params, out_commands);
@@ -252,8 +268,12 @@ segue_status play_record(struct play *play, const struct program *program,
     return status == SEGUE_OK ? segue_command_buffer_end(play->commands) : status;
 }
 
-const struct segue_submission *play_submission(struct play *play, const struct program *program)
+const struct segue_submission *play_submission(struct play *play, const struct program *program,
+                                               uint32_t run)
 {
+    for (uint32_t i = 0; i < program->constant_slot_count; ++i)
+        play->constants[i] = (struct segue_constant_value){
+            .size_bytes = 4, .as.u32 = program_constant(program, i, run)};
     for (uint32_t i = 0; i < program->slot_count; ++i) {
         const struct program_range *window = &program->slots[i].window;
         play->table[i] = (struct segue_buffer_ref){.buffer = play->buffers[window->buffer],
@@ -264,17 +284,20 @@ const struct segue_submission *play_submission(struct play *play, const struct p
         .command_buffer = play->commands,
         .bindings = program->slot_count ? play->table : NULL,
         .binding_count = program->slot_count,
+        .constants = program->constant_slot_count ? play->constants : NULL,
+        .constant_count = program->constant_slot_count,
     };
     play->submission =
         (struct segue_submission){.executions = &play->execution, .execution_count = 1};
     return &play->submission;
 }
 
-segue_status play_run(struct play *play, const struct program *program, uint32_t times)
+segue_status play_run(struct play *play, const struct program *program, uint32_t first_run,
+                      uint32_t times)
 {
     segue_status status = SEGUE_OK;
     for (uint32_t i = 0; i < times && status == SEGUE_OK; ++i)
-        status = segue_queue_submit(play->queue, play_submission(play, program));
+        status = segue_queue_submit(play->queue, play_submission(play, program, first_run + i));
     return status == SEGUE_OK ? segue_queue_wait_idle(play->queue) : status;
 }
 

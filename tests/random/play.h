@@ -21,8 +21,12 @@ struct play {
     segue_event *events[PROGRAM_EVENTS];
     segue_command_buffer *commands;
     segue_command_buffer *secondary;
+    /** No kernel finds its buffers in memory: what is planted in a plan is in its nodes alone. Set
+     *  after play_init. */
+    bool direct_only;
     /** What play_submission fills in. */
     struct segue_buffer_ref table[PROGRAM_MAX_SLOTS];
+    struct segue_constant_value constants[PROGRAM_MAX_CONSTANT_SLOTS];
     struct segue_execution execution;
     struct segue_submission submission;
 };
@@ -41,10 +45,12 @@ segue_status play_restore(struct play *play);
 /** Records and ends. */
 segue_status play_record(struct play *play, const struct program *program,
                          const struct play_configuration *configuration);
-/** What to submit, once recorded; valid as long as `play`. */
-const struct segue_submission *play_submission(struct play *play, const struct program *program);
-/** Submits so many times, then waits. */
-segue_status play_run(struct play *play, const struct program *program, uint32_t times);
+/** What to submit for a run, once recorded; valid until the next one is asked for. */
+const struct segue_submission *play_submission(struct play *play, const struct program *program,
+                                               uint32_t run);
+/** Submits so many runs, then waits. */
+segue_status play_run(struct play *play, const struct program *program, uint32_t first_run,
+                      uint32_t times);
 /** Compares all buffers; says where the first difference is. */
 segue_status play_compare(struct play *play, uint32_t *const *expected, bool *out_equal,
                           char *out_text, size_t capacity_bytes);

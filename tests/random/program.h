@@ -17,6 +17,7 @@ enum {
     PROGRAM_EVENTS = 3,
     PROGRAM_MAX_OPS = 192,
     PROGRAM_MAX_SLOTS = 3,
+    PROGRAM_MAX_CONSTANT_SLOTS = 3,
     /** Words of the last buffer, which is large, and of the others. */
     PROGRAM_LARGE_WORDS = 60000,
     PROGRAM_SMALL_WORDS = 96,
@@ -27,6 +28,7 @@ enum {
     PROGRAM_HOST_VISIBLE_BUFFER = 0,
     /** Only read. */
     PROGRAM_CONSTANT_BUFFER = 1,
+    PROGRAM_SLOT_BUFFER = 2,
     PROGRAM_LARGE_BUFFER = PROGRAM_BUFFERS - 1,
 };
 
@@ -69,6 +71,9 @@ struct program_op {
     bool removed;
     /** How each range is named: 0 the buffer, 1 a view, 2 a slot where one has it. */
     uint8_t naming[3];
+    /** SCALE, MIX: 0, or one more than the constant slot that gives `a`, and `b`, where the program
+     *  has it. */
+    uint8_t given[2];
 };
 
 /** What a slot stands for. */
@@ -82,6 +87,10 @@ struct program {
     uint32_t op_count;
     struct program_slot slots[PROGRAM_MAX_SLOTS];
     uint32_t slot_count;
+    uint32_t constant_slot_count;
+    /** Slots are promised to be distinct, but may overlap: then their order is found at the
+     *  submission. */
+    bool lowers_aliases;
     /** Ops [first, end) are recorded in a secondary command buffer; empty: none. */
     uint32_t secondary_first;
     uint32_t secondary_end;
@@ -95,6 +104,9 @@ enum program_style {
     PROGRAM_FULL_BARRIERS,
     /** Many short commands between barriers, so that joins are needed. */
     PROGRAM_WIDE,
+    /** All in one buffer, most of it named by slots that mostly overlap, and are promised all the
+     * same to be distinct. */
+    PROGRAM_OVERLAPPING_SLOTS,
 };
 
 /** A program without hazards. */
@@ -132,8 +144,13 @@ uint32_t program_slot_of(const struct program *program, const struct program_ran
                          uint8_t naming);
 /** The data of an UPDATE. */
 void program_update_data(const struct program_op *op, unsigned char *bytes);
-/** Runs the program once, in recorded order. */
-void program_interpret(const struct program *program, uint32_t *const *buffers);
+/** Whether a constant slot gives number `index` of the op, 0: `a`, 1: `b`; and which. */
+bool program_is_given(const struct program *program, const struct program_op *op, uint32_t index,
+                      uint32_t *out_slot);
+/** What a constant slot is in a run of the program, which are counted from 0. */
+uint32_t program_constant(const struct program *program, uint32_t slot, uint32_t run);
+/** Runs the program once, in recorded order; it is that run. */
+void program_interpret(const struct program *program, uint32_t run, uint32_t *const *buffers);
 /** For people. */
 void program_print(const struct program *program);
 

@@ -30,7 +30,7 @@ static segue_status expect_written(segue_trace_writer *writer, const struct worl
 segue_status program_save(struct world *world, const struct program *program, const char *path)
 {
     const struct play_configuration configuration = {SEGUE_EXECUTION_GRAPH, 0};
-    world_interpret(world, program, 1);
+    world_interpret(world, program, 0, 1);
     struct play play;
     segue_trace_writer *writer = NULL;
     segue_status status = play_init(&play, world->device, world->kernels);
@@ -43,7 +43,7 @@ segue_status program_save(struct world *world, const struct program *program, co
         status = segue_trace_writer_set_content(writer, play.buffers[i], &content);
     }
     if (status == SEGUE_OK)
-        status = segue_trace_writer_add_submission(writer, play_submission(&play, program));
+        status = segue_trace_writer_add_submission(writer, play_submission(&play, program, 0));
     if (status == SEGUE_OK)
         status = expect_written(writer, world, &play, program);
     if (status == SEGUE_OK)

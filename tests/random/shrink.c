@@ -123,7 +123,7 @@ static bool shrink_groups(struct shrinker *shrinker)
     return changed;
 }
 
-/** No secondary, no slots, no views. */
+/** No secondary, no slots of any kind, no views. */
 static bool shrink_naming(struct shrinker *shrinker)
 {
     bool changed = false;
@@ -136,6 +136,11 @@ static bool shrink_naming(struct shrinker *shrinker)
     if (shrinker->best->slot_count != 0) {
         *program = *shrinker->best;
         program->slot_count = 0;
+        changed |= try_candidate(shrinker);
+    }
+    if (shrinker->best->constant_slot_count != 0) {
+        *program = *shrinker->best;
+        program->constant_slot_count = 0;
         changed |= try_candidate(shrinker);
     }
     for (uint32_t i = 0; i < shrinker->best->op_count; ++i) {

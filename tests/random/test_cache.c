@@ -3,7 +3,7 @@
 // before the edit is, node by node and in its results, what is built from nothing.
 #include "execs.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 /** Edits of each program. */
@@ -97,14 +97,13 @@ static void run_program(struct world *world, uint64_t seed)
         struct play fresh = play;
         if (round != 0)
             edit(&program, &random);
-        world_interpret(world, &program, 1);
         execs_drop(&play);
         CHECK_OK(play_record(&play, &program, &configuration));
-        execs_run(world, &play, &program);
+        execs_run(world, &play, &program, round);
         execs_hide_structures(world->device, true);
         fresh.commands = fresh.secondary = NULL;
         CHECK_OK(play_record(&fresh, &program, &configuration));
-        execs_run(world, &fresh, &program);
+        execs_run(world, &fresh, &program, round);
         execs_hide_structures(world->device, false);
         execs_compare(world, play.commands, fresh.commands, false);
         execs_drop(&fresh);
@@ -112,34 +111,22 @@ static void run_program(struct world *world, uint64_t seed)
     play_finish(&play);
 }
 
+/** Every way has been taken. */
+static void check(const struct segue_cache_stats *stats, uint64_t program_count)
+{
+    print_message("%" PRIu64 " graphs taken from the cache (%" PRIu64 " recognised, %" PRIu64
+                  " unchanged), %" PRIu64 " nodes written, %" PRIu64 " built\n",
+                  stats->hits, stats->recognised, stats->unchanged, stats->nodes_written,
+                  stats->misses + stats->copies);
+    assert_true(stats->recognised > program_count);
+    assert_true(stats->hits > stats->recognised);
+    assert_true(stats->nodes_written > program_count);
+}
+
 static void patched_graphs_are_as_built_ones(void **state)
 {
-    struct world world;
     (void)state;
-    const uint64_t first = segue_test_environment_number("SEGUE_TEST_FIRST_SEED", 1);
-    const uint64_t count = segue_test_environment_number("SEGUE_TEST_PROGRAMS", 60);
-    world_open(&world, SEGUE_VALIDATION_BASIC, NULL);
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        print_message("seed %llu\r", (unsigned long long)seed);
-        run_program(&world, seed);
-        assert_int_equal(world_hazards(&world), 0);
-    }
-    // Every way has been taken.
-    struct segue_cache_stats stats;
-    segue_device_get_cache_stats(world.device, &stats);
-    print_message("%llu graphs taken from the cache (%llu recognised, %llu unchanged), %llu nodes "
-                  "written, %llu built\n",
-                  (unsigned long long)stats.hits, (unsigned long long)stats.recognised,
-                  (unsigned long long)stats.unchanged, (unsigned long long)stats.nodes_written,
-                  (unsigned long long)(stats.misses + stats.copies));
-    assert_true(stats.recognised > count);
-    assert_true(stats.hits > stats.recognised);
-    assert_true(stats.nodes_written > count);
-    for (int fall = 0; fall < SEGUE_CACHE_FALL_COUNT; fall++)
-        assert_int_equal(stats.falls[fall], 0);
-    const struct segue_soft_api *soft = world.soft;
-    world_close(&world);
-    world_expect_nothing_left(soft);
+    execs_for_programs(run_program, check);
 }
 
 int main(void)

@@ -41,12 +41,13 @@ void world_expect_nothing_left(const struct segue_soft_api *soft)
         fail_msg("misuse: %s", report.first_misuse);
 }
 
-void world_interpret(struct world *world, const struct program *program, uint32_t times)
+void world_interpret(struct world *world, const struct program *program, uint32_t first_run,
+                     uint32_t times)
 {
     for (uint32_t i = 0; i < PROGRAM_BUFFERS; ++i)
         memcpy(world->expected[i], program_initial(i), program_buffer_words(i) * sizeof(uint32_t));
     for (uint32_t i = 0; i < times; ++i)
-        program_interpret(program, world->expected);
+        program_interpret(program, first_run + i, world->expected);
 }
 
 uint64_t world_hazards(const struct world *world)
@@ -71,7 +72,7 @@ void world_run(struct world *world, const struct program *program,
     if (status == SEGUE_OK)
         status = play_record(&play, program, configuration);
     if (status == SEGUE_OK)
-        status = play_run(&play, program, times);
+        status = play_run(&play, program, 0, times);
     *out_verdict = (struct world_verdict){0};
     if (status == SEGUE_OK)
         status = play_compare(&play, world->expected, &equal, out_verdict->text,
@@ -92,7 +93,7 @@ void world_run(struct world *world, const struct program *program,
 bool world_attempt_fails(void *context, const struct program *candidate)
 {
     struct world_attempt *attempt = context;
-    world_interpret(attempt->world, candidate, attempt->times);
+    world_interpret(attempt->world, candidate, 0, attempt->times);
     for (uint64_t i = 0; i < 8; ++i) {
         struct play_configuration configuration = attempt->configuration;
         struct world_verdict verdict;

@@ -26,7 +26,8 @@ void world_close(struct world *world);
 void world_expect_nothing_left(const struct segue_soft_api *soft);
 
 /** Works out what all buffers hold after so many runs. */
-void world_interpret(struct world *world, const struct program *program, uint32_t times);
+void world_interpret(struct world *world, const struct program *program, uint32_t first_run,
+                     uint32_t times);
 /** Conflicts without a path that the driver has found since its report was reset. */
 uint64_t world_hazards(const struct world *world);
 

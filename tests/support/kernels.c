@@ -276,9 +276,73 @@ static void dependent_ranges(const struct segue_reference_launch *launch,
     add_words(launch, ranges, 1, load_u32(launch, 2), true, true);
 }
 
+/** A pointer that the launch finds in memory; 0 if it is not there. */
+static uint64_t load_pointer(const struct segue_reference_launch *launch,
+                             segue_reference_translate translate, uint32_t table, uint32_t place)
+{
+    uint64_t pointer = 0;
+    const void *found = translate(launch, load_u64(launch, table) + place * 8, 8);
+    if (found)
+        memcpy(&pointer, found, sizeof(pointer));
+    return pointer;
+}
+
+static bool indirect_run(const struct segue_reference_launch *launch,
+                         segue_reference_translate translate)
+{
+    uint32_t count = load_u32(launch, 1);
+    uint32_t shift = load_u32(launch, 2);
+    const uint32_t *source =
+        translate(launch, load_pointer(launch, translate, 0, 0), (uint64_t)count * 4);
+    uint32_t *data = translate(launch, load_pointer(launch, translate, 0, 1), (uint64_t)count * 4);
+    if (!source || !data)
+        return false;
+    for (uint32_t i = 0; i < count; ++i)
+        data[i] = data[i] * 31 + source[(i + shift) % count];
+    return true;
+}
+
+static void indirect_ranges(const struct segue_reference_launch *launch,
+                            segue_reference_translate translate,
+                            struct segue_reference_ranges *ranges)
+{
+    uint64_t size_bytes = (uint64_t)load_u32(launch, 1) * 4;
+    ranges->add_range(ranges, load_u64(launch, 0), 16, true, false);
+    ranges->add_range(ranges, load_pointer(launch, translate, 0, 0), size_bytes, true, false);
+    ranges->add_range(ranges, load_pointer(launch, translate, 0, 1), size_bytes, true, true);
+}
+
+static bool indirect_slow_run(const struct segue_reference_launch *launch,
+                              segue_reference_translate translate)
+{
+    uint32_t count = load_u32(launch, 0);
+    const uint32_t *source = words_of(launch, translate, 1, count);
+    uint32_t *data = translate(launch, load_pointer(launch, translate, 2, 0), (uint64_t)count * 4);
+    if (!source || !data)
+        return false;
+    for (uint32_t i = 0; i < count; ++i)
+        data[i] = data[i] * 3 + source[i];
+    return true;
+}
+
+static void indirect_slow_ranges(const struct segue_reference_launch *launch,
+                                 segue_reference_translate translate,
+                                 struct segue_reference_ranges *ranges)
+{
+    uint32_t count = load_u32(launch, 0);
+    add_words(launch, ranges, 1, count, true, false);
+    ranges->add_range(ranges, load_u64(launch, 2), 8, true, false);
+    ranges->add_range(ranges, load_pointer(launch, translate, 2, 0), (uint64_t)count * 4, true,
+                      true);
+}
+
 #define BINDING(mode)                                                       \
     {                                                                       \
         .kind = SEGUE_PARAMETER_BINDING, .access = (mode), .align_bytes = 4 \
+    }
+#define INDIRECT(mode)                                                       \
+    {                                                                        \
+        .kind = SEGUE_PARAMETER_INDIRECT, .access = (mode), .align_bytes = 4 \
     }
 #define CONSTANT(size)                                         \
     {                                                          \
@@ -310,8 +374,13 @@ static const struct segue_parameter opaque_parameters[] = {CONSTANT(8), CONSTANT
                                                            CONSTANT(4)};
 static const struct segue_parameter dependent_parameters[] = {
     BINDING(SEGUE_ACCESS_CONSTANT), BINDING(SEGUE_ACCESS_READ_WRITE), CONSTANT(4)};
+static const struct segue_parameter indirect_parameters[] = {
+    INDIRECT(SEGUE_ACCESS_READ), CONSTANT(4), INDIRECT(SEGUE_ACCESS_READ_WRITE), CONSTANT(4)};
+static const struct segue_parameter indirect_slow_parameters[] = {
+    CONSTANT(4), BINDING(SEGUE_ACCESS_READ), INDIRECT(SEGUE_ACCESS_READ_WRITE), CONSTANT(8)};
 
 #undef BINDING
+#undef INDIRECT
 #undef CONSTANT
 
 #define ENTRY(symbol, list, ...)                                         \
@@ -341,6 +410,9 @@ const struct segue_entry_point segue_test_entries[SEGUE_TEST_KERNEL_COUNT] = {
     [SEGUE_TEST_SHAPE] = ENTRY("test_shape", write_parameters, .flags = 0),
     [SEGUE_TEST_DEPENDENT] =
         ENTRY("test_dependent", dependent_parameters, BLOCK, .flags = SEGUE_ENTRY_GRID_DEPENDENCY),
+    [SEGUE_TEST_INDIRECT] =
+        ENTRY("test_indirect", indirect_parameters, BLOCK, .flags = SEGUE_ENTRY_GRID_DEPENDENCY),
+    [SEGUE_TEST_INDIRECT_SLOW] = ENTRY("test_indirect_slow", indirect_slow_parameters, BLOCK),
 };
 
 #undef ENTRY
@@ -351,6 +423,14 @@ const struct segue_entry_point segue_test_entries[SEGUE_TEST_KERNEL_COUNT] = {
         .name = (symbol), .parameter_sizes = (const uint32_t[]){__VA_ARGS__},          \
         .parameter_count = sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), \
         .run = prefix##_run, .ranges = prefix##_ranges                                 \
+    }
+
+/** Of a kernel whose ranges depend on what memory holds. */
+#define TABLE_REFERENCE(symbol, prefix, ...)                                           \
+    {                                                                                  \
+        .name = (symbol), .parameter_sizes = (const uint32_t[]){__VA_ARGS__},          \
+        .parameter_count = sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), \
+        .run = prefix##_run, .table_ranges = prefix##_ranges                           \
     }
 
 const struct segue_reference_kernel segue_test_references[SEGUE_TEST_KERNEL_COUNT] = {
@@ -368,9 +448,12 @@ const struct segue_reference_kernel segue_test_references[SEGUE_TEST_KERNEL_COUN
     [SEGUE_TEST_NOTHING] = {.name = "test_nothing", .run = nothing_run, .ranges = nothing_ranges},
     [SEGUE_TEST_SHAPE] = REFERENCE("test_shape", shape, 8),
     [SEGUE_TEST_DEPENDENT] = REFERENCE("test_dependent", dependent, 8, 8, 4),
+    [SEGUE_TEST_INDIRECT] = TABLE_REFERENCE("test_indirect", indirect, 8, 4, 4),
+    [SEGUE_TEST_INDIRECT_SLOW] = TABLE_REFERENCE("test_indirect_slow", indirect_slow, 4, 8, 8, 8),
 };
 
 #undef REFERENCE
+#undef TABLE_REFERENCE
 
 segue_status segue_test_kernels_create(segue_device *device, segue_executable **out_executable)
 {

@@ -142,3 +142,30 @@ extern "C" __global__ void test_dependent(const u32 *table, u32 *data, u32 count
     for (u32 i = FIRST; i < count; i += STEP)
         data[i] = data[i] * factor + addend;
 }
+
+// test_mix with both pointers in memory, which stand fast before what runs ahead is done.
+extern "C" __global__ void test_indirect(u32 *const *pointers, u32 count, u32 shift)
+{
+    const u32 *source = pointers[0];
+    u32 *data = pointers[1];
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+    for (u32 i = FIRST; i < count; i += STEP)
+        data[i] = data[i] * 31 + source[(i + shift) % count];
+}
+
+// data = data * 3 + source, after some time; `source` is a parameter, `data` in memory.
+extern "C" __global__ void test_indirect_slow(u32 count, const u32 *source, u32 *const *pointers,
+                                              u64 spin_ns)
+{
+    u64 start, now;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(start));
+    do {
+        asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+    } while (now - start < spin_ns);
+    u32 *data = pointers[0];
+    for (u32 i = FIRST; i < count; i += STEP)
+        data[i] = data[i] * 3 + source[i];
+}

@@ -43,6 +43,12 @@ enum segue_test_kernel {
     /** (constant table, read_write data, u32 count): data = data * table[0] + table[1]; waits for
      *  what it depends on by itself (SEGUE_ENTRY_GRID_DEPENDENCY), having read the table. */
     SEGUE_TEST_DEPENDENT,
+    /** (indirect read source, u32 count, indirect read_write data, u32 shift): MIX through pointers
+     *  in memory, which it reads before it waits by itself (SEGUE_ENTRY_GRID_DEPENDENCY). */
+    SEGUE_TEST_INDIRECT,
+    /** (u32 count, read source, indirect read_write data, u64 spin_ns): waits for that long;
+     *  data = data * 3 + source. */
+    SEGUE_TEST_INDIRECT_SLOW,
     /** (write out): grid and block, six words; block size given per dispatch. */
     SEGUE_TEST_SHAPE,
     SEGUE_TEST_KERNEL_COUNT,

@@ -99,3 +99,27 @@ void segue_test_dispatch_mix(struct segue_test *test, segue_command_buffer *comm
     dispatch(test, command_buffer, SEGUE_TEST_MIX, bindings, 2, count, constants,
              sizeof(constants));
 }
+
+void segue_test_dispatch_indirect(struct segue_test *test, segue_command_buffer *command_buffer,
+                                  struct segue_buffer_ref source, struct segue_buffer_ref data,
+                                  uint32_t count, uint32_t shift)
+{
+    const struct segue_buffer_ref bindings[] = {source, data};
+    const uint32_t constants[] = {count, shift};
+    dispatch(test, command_buffer, SEGUE_TEST_INDIRECT, bindings, 2, count, constants,
+             sizeof(constants));
+}
+
+void segue_test_dispatch_indirect_slow(struct segue_test *test,
+                                       segue_command_buffer *command_buffer,
+                                       struct segue_buffer_ref source, struct segue_buffer_ref data,
+                                       uint32_t count)
+{
+    const struct segue_buffer_ref bindings[] = {source, data};
+    const uint64_t spin_ns = 200000;
+    unsigned char constants[12];
+    memcpy(constants, &count, 4);
+    memcpy(constants + 4, &spin_ns, 8);
+    dispatch(test, command_buffer, SEGUE_TEST_INDIRECT_SLOW, bindings, 2, count, constants,
+             sizeof(constants));
+}

@@ -182,6 +182,14 @@ void segue_test_dispatch_slow(struct segue_test *test, segue_command_buffer *com
 void segue_test_dispatch_mix(struct segue_test *test, segue_command_buffer *command_buffer,
                              struct segue_buffer_ref source, struct segue_buffer_ref data,
                              uint32_t count, uint32_t shift);
+/** MIX through pointers in memory, and x * 3 + source, after some time, with `data` in memory. */
+void segue_test_dispatch_indirect(struct segue_test *test, segue_command_buffer *command_buffer,
+                                  struct segue_buffer_ref source, struct segue_buffer_ref data,
+                                  uint32_t count, uint32_t shift);
+void segue_test_dispatch_indirect_slow(struct segue_test *test,
+                                       segue_command_buffer *command_buffer,
+                                       struct segue_buffer_ref source, struct segue_buffer_ref data,
+                                       uint32_t count);
 
 /* Running. */
 

@@ -3,6 +3,7 @@
 #include "cost.h"
 #include "cost_file.h"
 #include "null_backend.h"
+#include "recording.h"
 
 #include <limits.h>
 #include <setjmp.h>
@@ -92,6 +93,76 @@ static void test_transfers(void **state)
     assert_in_range(segue_work_cost(&model, &copy.base).duration_ns, 500000, 800000);
     struct segue_cost_model zero = {0};
     (void)segue_work_cost(&zero, &copy.base);
+}
+
+/* ---- Stream or graph --------------------------------------------------------------------------
+ */
+
+/** A recording of that many dispatches, one after the other in one block of memory. */
+static struct segue_recording *record_dispatches(uint32_t count, uint32_t duration_ns)
+{
+    struct segue_recording *recording = calloc(1, sizeof *recording);
+    struct segue_dispatch_segment *dispatches = calloc(count, sizeof *dispatches);
+    assert_non_null(recording);
+    assert_non_null(dispatches);
+    for (uint32_t i = 0; i < count; i++) {
+        dispatches[i].base.kind = SEGUE_COMMAND_DISPATCH;
+        dispatches[i].base.duration_ns = duration_ns;
+        dispatches[i].base.next = i + 1 < count ? &dispatches[i + 1].base : NULL;
+    }
+    recording->first = &dispatches[0].base;
+    recording->work_count = count;
+    return recording;
+}
+
+static bool built_pays(const struct segue_cost_model *model, uint32_t count, uint32_t duration_ns,
+                       uint64_t edge_count)
+{
+    struct segue_recording *recording = record_dispatches(count, duration_ns);
+    const bool pays = segue_built_graph_pays(model, recording, edge_count);
+    free(recording->first);
+    free(recording);
+    return pays;
+}
+
+static void test_stream_or_graph(void **state)
+{
+    (void)state;
+    const struct segue_cost_model model = {
+        .node_ns = 500,
+        .unknown_duration_ns = 20000,
+        .stream_launch_ns = 3000,
+        .graph_launch_ns = 4000,
+        .graph_write_node_ns = 1000,
+        .graph_build_ns = 10000,
+        .graph_build_node_ns = 1500,
+        .graph_build_edge_ns = 100,
+    };
+    assert_false(segue_graph_pays(&model, 0));
+    assert_false(segue_graph_pays(&model, 1));
+    assert_true(segue_graph_pays(&model, 2));
+    assert_false(segue_kept_graph_pays(&model, 0));
+    assert_false(segue_kept_graph_pays(&model, 1));
+    assert_true(segue_kept_graph_pays(&model, 2));
+    // 1 us is left of each launch on a stream: for 14 us, and for what the kernels take.
+    assert_false(built_pays(&model, 14, 1, 0));
+    assert_true(built_pays(&model, 15, 1, 0));
+    assert_false(built_pays(&model, 28, 500, 0));
+    assert_true(built_pays(&model, 29, 500, 0));
+    assert_false(built_pays(&model, 1000, 1000, 0));
+    assert_false(built_pays(&model, 1000, 0, 0));
+    // An edge for each node is in what a node takes.
+    assert_true(built_pays(&model, 29, 500, 29));
+    assert_false(built_pays(&model, 29, 500, 29 + 5));
+    // On an H200 building takes as long as the stream at best.
+    assert_false(built_pays(&segue_cost_model_h200, 100000, 1, 0));
+    // Transfers stay where they are.
+    struct segue_recording *recording = record_dispatches(100, 1);
+    assert_true(segue_built_graph_pays(&model, recording, 0));
+    recording->first->next->kind = SEGUE_COMMAND_FILL;
+    assert_false(segue_built_graph_pays(&model, recording, 0));
+    free(recording->first);
+    free(recording);
 }
 
 /* ---- Files ------------------------------------------------------------------------------------
@@ -243,6 +314,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dispatches),
         cmocka_unit_test(test_transfers),
+        cmocka_unit_test(test_stream_or_graph),
         cmocka_unit_test(test_paths),
         cmocka_unit_test_setup_teardown(test_write_and_read, make_folder, NULL),
         cmocka_unit_test(test_bad_files),

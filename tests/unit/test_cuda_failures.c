@@ -317,6 +317,40 @@ static void test_failing_calls(void **state)
     assert_int_equal(found, sizeof(needed) / sizeof(needed[0]));
 }
 
+/** Kernels that overlap with what comes before them ask for as much shared memory as others that
+ *  do: their second attribute. Others have one. */
+static void test_preferred_shared_memory(void **state)
+{
+    const struct segue_soft_api *soft = *state;
+    const struct segue_soft_fault fault = {
+        .nth = 2,
+        .driver_result = CUDA_ERROR_OUT_OF_MEMORY,
+        .name_pattern = "cuFuncSetAttribute",
+    };
+    segue_device *device = NULL;
+    segue_executable *executable = NULL;
+    CHECK_OK(segue_device_open("soft://", NULL, &device));
+    CHECK_OK(segue_device_register_reference_kernels(device, segue_test_references,
+                                                     SEGUE_TEST_KERNEL_COUNT));
+    struct segue_executable_params params = {
+        .format = SEGUE_EXECUTABLE_CUBIN,
+        .data = "",
+        .size_bytes = 1,
+        .entry_points = &segue_test_entries[SEGUE_TEST_SCALE],
+        .entry_point_count = 1,
+    };
+    soft->set_fault(&fault);
+    CHECK_OK(segue_executable_create(device, &params, &executable));
+    segue_executable_destroy(executable);
+    soft->set_fault(&fault);
+    params.entry_points = &segue_test_entries[SEGUE_TEST_DEPENDENT];
+    assert_int_equal(segue_executable_create(device, &params, &executable),
+                     SEGUE_OUT_OF_DEVICE_MEMORY);
+    assert_non_null(strstr(segue_last_error()->message, "preferring shared memory"));
+    soft->set_fault(NULL);
+    segue_device_destroy(device);
+}
+
 /** A software driver that no device keeps open, for tests that open their own. */
 static int set_up_soft(void **state)
 {
@@ -341,6 +375,7 @@ int main(void)
         segue_test_case(test_failing_cleanup),
         segue_test_case(test_lost_device),
         cmocka_unit_test_setup(test_failing_calls, set_up_soft),
+        cmocka_unit_test_setup(test_preferred_shared_memory, set_up_soft),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,8 +207,8 @@ static void refuses_bad_parameters(void **state)
     d.entries[0].parameters = NULL;
     refused(*state, &d, SEGUE_INVALID_ARGUMENT, "parameters is NULL");
     describe(&d);
-    d.parameters[0].kind = (enum segue_parameter_kind)2;
-    refused(*state, &d, SEGUE_INVALID_ARGUMENT, "\"first\", parameter 0: kind is 2");
+    d.parameters[0].kind = (enum segue_parameter_kind)3;
+    refused(*state, &d, SEGUE_INVALID_ARGUMENT, "\"first\", parameter 0: kind is 3");
     describe(&d);
     d.parameters[2].access = (enum segue_access)4;
     refused(*state, &d, SEGUE_INVALID_ARGUMENT, "parameter 2: access is 4");

@@ -456,6 +456,53 @@ static void end_resolves_the_mode_and_builds_a_program(void **state)
     }
 }
 
+/** Ends `scopes` scopes of three dispatches, each of which reads all that the scope before wrote.
+ */
+static enum segue_execution_mode end_one_shot(struct record_fixture *fixture, uint32_t scopes)
+{
+    const struct segue_command_buffer_params params = {.flags = SEGUE_COMMAND_BUFFER_ONE_SHOT};
+    segue_command_buffer *command_buffer = record_begin(fixture, &params);
+    for (uint32_t i = 0; i < 3 * scopes; i++) {
+        struct segue_buffer_ref bindings[4];
+        struct segue_dispatch dispatch = record_gemv(fixture, bindings);
+        bindings[0] = part(i / 3 % 2 ? fixture->b : fixture->a, 0, 48);
+        bindings[1] = bindings[0];
+        bindings[3] = part(i / 3 % 2 ? fixture->a : fixture->b, i % 3 * 16, 16);
+        dispatch.duration_ns = 1;
+        assert_int_equal(segue_cmd_dispatch(command_buffer, &dispatch), SEGUE_OK);
+        if (i % 3 == 2)
+            assert_int_equal(segue_cmd_barrier(command_buffer, NULL), SEGUE_OK);
+    }
+    assert_int_equal(segue_command_buffer_end(command_buffer), SEGUE_OK);
+    struct segue_command_buffer_stats stats;
+    assert_int_equal(segue_command_buffer_get_stats(command_buffer, &stats), SEGUE_OK);
+    assert_int_equal(null_world.programs, 1);
+    assert_int_equal(null_world.mode, stats.mode);
+    if (stats.mode == SEGUE_EXECUTION_GRAPH)
+        assert_true(stats.edge_count > stats.work_count);
+    segue_command_buffer_destroy(command_buffer);
+    return stats.mode;
+}
+
+/** What runs once is a graph where making one is cheaper than the stream, with its edges. */
+static void one_shots_go_by_the_cost_model(void **state)
+{
+    struct record_fixture *fixture = *state;
+    struct segue_cost_model *model = &fixture->device->cost_model;
+    // Three microseconds are left of each launch on a stream.
+    model->node_ns = 500;
+    model->stream_launch_ns = 5000;
+    model->graph_launch_ns = 1000;
+    model->graph_build_ns = 20000;
+    model->graph_build_node_ns = 1500;
+    model->graph_build_edge_ns = 1;
+    assert_int_equal(end_one_shot(fixture, 2), SEGUE_EXECUTION_STREAM);
+    assert_int_equal(end_one_shot(fixture, 20), SEGUE_EXECUTION_GRAPH);
+    // Nodes alone would pay, but not with their edges.
+    model->graph_build_edge_ns = 100000;
+    assert_int_equal(end_one_shot(fixture, 20), SEGUE_EXECUTION_STREAM);
+}
+
 /** Acquires as a submission does. */
 static segue_status acquire(segue_command_buffer *command_buffer,
                             const struct segue_binding_table *table,
@@ -466,6 +513,7 @@ static segue_status acquire(segue_command_buffer *command_buffer,
     segue_status status =
         segue_command_buffer_acquire_program(command_buffer, table, &acquire, out_program);
     pthread_mutex_unlock(&command_buffer->device->submission_lock);
+    segue_acquire_finish(&acquire);
     return status;
 }
 
@@ -594,6 +642,7 @@ int main(void)
         cmocka_unit_test(threads_record_the_same_buffer),
         test_case(unretained_keeps_nothing),
         test_case(end_resolves_the_mode_and_builds_a_program),
+        test_case(one_shots_go_by_the_cost_model),
         test_case(programs_are_made_per_table),
         test_case(without_slots_there_is_one_program),
         test_case(basic_validation_leaves_hazards_alone),

@@ -79,6 +79,7 @@ static segue_status make_program(struct record_fixture *fixture,
     segue_status status =
         segue_command_buffer_acquire_program(command_buffer, &table, &acquire, &program);
     pthread_mutex_unlock(&fixture->device->submission_lock);
+    segue_acquire_finish(&acquire);
     segue_program_release(program);
     return status;
 }

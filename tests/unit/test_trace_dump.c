@@ -398,6 +398,25 @@ static void errors_are_one_plain_line(void **state)
     assert_true(segue_last_error()->line > 0);
 }
 
+/** What the kernel finds in memory has a star. */
+static void marks_indirect_bindings(void **state)
+{
+    struct segue_test *test = *state;
+    segue_buffer *buffer = segue_test_zeros(test, 16);
+    segue_command_buffer *commands = segue_test_begin_with(test, 1, 0);
+    segue_test_dispatch_indirect_slow(test, commands, segue_test_whole(buffer),
+                                      segue_test_slot(0, 4, SEGUE_WHOLE_SIZE), 4);
+    segue_test_barrier(commands);
+    segue_test_dispatch_indirect(test, commands, segue_test_ref(buffer, 0, 16),
+                                 segue_test_slot(0, 0, 16), 4, 0);
+    CHECK_OK(segue_command_buffer_end(commands));
+    char *text = NULL;
+    CHECK_OK(segue_dump_command_buffer(commands, SEGUE_DUMP_SEGMENTS, SEGUE_DUMP_TEXT, &text));
+    assert_non_null(strstr(text, "test_indirect_slow(buffer0[0+64], *slot 0[4+]; 12 bytes"));
+    assert_non_null(strstr(text, "test_indirect(*buffer0[0+16], *slot 0[0+16]; 8 bytes"));
+    segue_dump_free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,6 +425,7 @@ int main(void)
         segue_test_case(explains_edges),
         segue_test_case(prints_slots_and_joins),
         segue_test_case(errors_are_one_plain_line),
+        segue_test_case(marks_indirect_bindings),
     };
     int prepared = segue_test_prepare();
     return prepared != 0 ? prepared : cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,6 +214,9 @@ static void writes_one_command_buffer(void **state)
     segue_test_dispatch_scale(test, original, segue_test_ref(view, 0, 512), 128, 3, 7);
     segue_test_dispatch_add(test, original, segue_test_whole(constant), segue_test_whole(reads),
                             segue_test_slot(0, 256, 512), 128);
+    segue_test_barrier(original);
+    segue_test_dispatch_indirect(test, original, segue_test_whole(constant),
+                                 segue_test_slot(0, 256, 512), 128, 1);
     CHECK_OK(segue_cmd_end_group(original));
     CHECK_OK(segue_cmd_wait_event(original, event));
     CHECK_OK(segue_cmd_reset_event(original, event));

@@ -78,6 +78,10 @@ struct segue_cache_stats {
      * nodes that were written for that. Some of them are hits, too. */
     uint64_t rebinds;
     uint64_t rebound_nodes;
+    /** Copies in front of launches (in either mode), and bytes of them, of pointers that kernels
+     * find in memory (SEGUE_PARAMETER_INDIRECT). */
+    uint64_t table_copies;
+    uint64_t table_bytes;
     /** Nodes written one by one; whole graphs updated. */
     uint64_t nodes_written;
     uint64_t whole_updates;

@@ -35,7 +35,8 @@ extern "C" {
 enum segue_execution_mode {
     /** Graph for reusable buffers, stream for one-shot ones and those without work. A one-shot
      * buffer is a graph where one like it is in the cache (segue/cache.h), or has been recorded
-     * before; a buffer whose graph the driver refuses runs as a stream. */
+     * before, or where making one is faster than the stream by the device's cost model
+     * (segue/cost.h); a buffer whose graph the driver refuses runs as a stream. */
     SEGUE_EXECUTION_AUTO = 0,
     /** As one CUDA graph. */
     SEGUE_EXECUTION_GRAPH = 1,
@@ -182,7 +183,7 @@ struct segue_dispatch {
     uint32_t block[3];
     /** 0: the entry point's. */
     uint32_t dynamic_shared_bytes;
-    /** One per binding parameter, in order. */
+    /** One per binding parameter, indirect or not, in order. */
     const struct segue_buffer_ref *bindings;
     uint32_t binding_count;
     /** The values of all constant parameters, in order, with no padding between them. */

@@ -55,6 +55,14 @@ struct segue_cost_model {
      *  AUTO runs as a graph where that takes the host less. */
     uint32_t stream_launch_ns;
     uint32_t graph_launch_ns;
+    /** Host time of writing a node of a graph that the cache has, finding it included. */
+    uint32_t graph_write_node_ns;
+    /** Host time of making a graph and of giving it up, from the end of recording on: what it takes
+     *  in any case, and for each node and edge. A one-shot command buffer in mode AUTO that nothing
+     *  in the cache is like runs as a graph where it is done earlier with all of that. */
+    uint32_t graph_build_ns;
+    uint32_t graph_build_node_ns;
+    uint32_t graph_build_edge_ns;
 };
 
 /** The model that the device shapes graphs by; see segue_device_params.cost_model. */

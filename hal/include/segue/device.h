@@ -109,7 +109,7 @@ struct segue_memory_stats {
     struct segue_memory_usage device;
     struct segue_memory_usage host_visible;
     struct segue_memory_usage constant;
-    /** Staged inline data and other memory that recordings own. */
+    /** Device memory that recordings own: staged inline data, tables of pointers. */
     struct segue_memory_usage internal;
 };
 

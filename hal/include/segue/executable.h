@@ -27,6 +27,18 @@ enum segue_parameter_kind {
     SEGUE_PARAMETER_BINDING = 0,
     /** A value of size_bytes, taken from the dispatch's constants. */
     SEGUE_PARAMETER_CONSTANT = 1,
+    /**
+     * A device pointer, taken from the dispatch's bindings, that the kernel finds in device memory.
+     * All parameters of this kind together are one 8-byte parameter of the kernel, in the place of
+     * the first of them: a pointer to their pointers, in order of declaration
+     * (`void *const *bindings`). They are checked, ordered and bound like others; but binding
+     * something else writes no node of a graph: one copy in front of the launch brings all pointers
+     * that differ (segue_cache_stats.table_copies). The kernel pays a load for it, which takes
+     * longer than writing its node where it is bound anew in few launches (docs/performance.md).
+     * While a launch runs, its pointers are constant memory: a kernel may read them before
+     * griddepcontrol.wait.
+     */
+    SEGUE_PARAMETER_INDIRECT = 2,
 };
 
 /** What a kernel does with the memory behind a binding. */
@@ -42,11 +54,12 @@ enum segue_access {
 /** One kernel parameter. */
 struct segue_parameter {
     enum segue_parameter_kind kind;
-    /** Bindings only. */
+    /** Bindings, indirect or not. */
     enum segue_access access;
     /** Constants only: 1 to 4092 bytes. A tensor map is a constant of 128. */
     uint32_t size_bytes;
-    /** Bindings only: what the address must be a multiple of; a power of two up to 256; 0: 1. */
+    /** Bindings, indirect or not: what the address must be a multiple of; a power of two up to 256;
+     * 0: 1. */
     uint32_t align_bytes;
 };
 
@@ -63,7 +76,8 @@ enum segue_entry_flags {
     SEGUE_ENTRY_GRID_DEPENDENCY = 1u << 2,
 };
 
-/** A kernel and its parameter list, in the order of the kernel's parameters. */
+/** A kernel and its parameter list, in the order of the kernel's parameters. At most 4096 of them
+ * are indirect. */
 struct segue_entry_point {
     /** Symbol name; declare kernels extern "C". */
     const char *name;

@@ -68,6 +68,13 @@ struct segue_reference_kernel {
     void (*ranges)(const struct segue_reference_launch *launch,
                    struct segue_reference_ranges *ranges);
     void *user;
+    /** For a kernel that finds its pointers in memory (SEGUE_PARAMETER_INDIRECT), in place of
+     *  `ranges`, which may be NULL then: the same, but it may read the pointers, too, as they are
+     *  when the graph begins to run. Where `translate` returns NULL, it leaves out what it cannot
+     *  find. Asked for at every launch of a graph. */
+    void (*table_ranges)(const struct segue_reference_launch *launch,
+                         segue_reference_translate translate,
+                         struct segue_reference_ranges *ranges);
 };
 
 /**

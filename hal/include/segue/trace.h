@@ -22,7 +22,7 @@ extern "C" {
 /** Version of the format that this library writes; it reads this major version. */
 #define SEGUE_TRACE_VERSION_MAJOR 1
 /** See SEGUE_TRACE_VERSION_MAJOR. */
-#define SEGUE_TRACE_VERSION_MINOR 2
+#define SEGUE_TRACE_VERSION_MINOR 3
 
 /** Type of an element. */
 enum segue_dtype {
