@@ -106,7 +106,8 @@ segue_status segue_staging_acquire(struct segue_cuda *cuda, uint64_t size_bytes,
     const uint32_t index = class_of(size_bytes);
     if (index == SEGUE_STAGING_CLASS_COUNT)
         return segue_fail(cuda->base.device, SEGUE_OUT_OF_DEVICE_MEMORY,
-                          "%" PRIu64 " bytes of inline data are more than any device holds",
+                          "%" PRIu64
+                          " bytes of pointers and inline data are more than any device holds",
                           size_bytes);
     const uint64_t block_bytes = (uint64_t)SEGUE_STAGING_SMALLEST_BYTES << index;
     pthread_mutex_lock(&staging->lock);

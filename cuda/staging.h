@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * @file staging.h
- * Device memory that programs own, for inline data. Blocks are recycled instead
- * of freed, because cuMemFree waits for the whole device.
+ * Device memory that programs own, for tables of pointers and inline data. Blocks are recycled
+ * instead of freed, because cuMemFree waits for the whole device.
  */
 #ifndef SEGUE_CUDA_STAGING_H
 #define SEGUE_CUDA_STAGING_H

@@ -134,7 +134,10 @@ static segue_status bring_pointers(struct segue_backend_program *program, CUstre
     if (status != SEGUE_OK)
         return status;
     program->copied_on = stream;
-    segue_pointers_settle(program->staging);
+    // A one-shot program is only issued again where that has failed, perhaps on another queue,
+    // which nothing would have wait for this copy.
+    if (program->copied != NULL)
+        segue_pointers_settle(program->staging);
     return SEGUE_OK;
 }
 

@@ -251,6 +251,36 @@ static void failed_copies_are_made_again(void **state)
     expect(b, 2, 4);
 }
 
+/** A one-shot command buffer whose submission failed behind its copy may come on another queue,
+ * which nothing orders behind that copy. */
+static void one_shots_copy_again(void **state)
+{
+    struct segue_test *test = *state;
+    segue_queue *queue = test->queue;
+    segue_queue *other = segue_test_queue(test);
+    segue_buffer *source = segue_test_words(test, WORDS, 9);
+    segue_buffer *first = segue_test_words(test, WORDS, 1);
+    segue_buffer *second = segue_test_words(test, WORDS, 2);
+    test->mode = SEGUE_EXECUTION_STREAM;
+    segue_command_buffer *commands = segue_test_begin_with(test, 2, SEGUE_COMMAND_BUFFER_ONE_SHOT);
+    segue_test_dispatch_indirect(test, commands, segue_test_whole(source),
+                                 segue_test_slot(0, 0, WHOLE), WORDS, 0);
+    segue_test_dispatch_indirect(test, commands, segue_test_whole(source),
+                                 segue_test_slot(1, 0, WHOLE), WORDS, 0);
+    CHECK_OK(segue_command_buffer_end(commands));
+    fail_call(test, "cuLaunchKernelEx");
+    CHECK_ERROR(submit(test, commands, first, second), SEGUE_DRIVER_ERROR, "cuLaunchKernelEx");
+    test->soft->set_fault(NULL);
+    test->queue = other;
+    CHECK_OK(submit(test, commands, first, second));
+    test->queue = queue;
+    CHECK_OK(segue_queue_wait_idle(other));
+    CHECK_OK(segue_queue_wait_idle(queue));
+    assert_int_equal(stats_of(test).table_copies, 2);
+    expect(first, 1, 1);
+    expect(second, 2, 1);
+}
+
 /** What is written in the host's copy while a copy of it has not run would be bound too early. */
 static void tables_in_flight_stay_as_they_are(void **state)
 {
@@ -381,6 +411,7 @@ int main(void)
         segue_test_case(other_buffers_write_no_node),
         segue_test_case(tables_move_with_their_block),
         segue_test_case(failed_copies_are_made_again),
+        segue_test_case(one_shots_copy_again),
         segue_test_case(tables_in_flight_stay_as_they_are),
         segue_test_case(queues_wait_for_the_copy),
         segue_test_case(conflicts_in_memory_are_seen),

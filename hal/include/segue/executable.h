@@ -71,8 +71,9 @@ enum segue_entry_flags {
      *  barrier orders it, whatever accesses and ranges the barrier names. */
     SEGUE_ENTRY_OPAQUE = 1u << 1,
     /** Executes griddepcontrol.wait before it touches anything that is not bound as
-     *  SEGUE_ACCESS_CONSTANT, and may execute griddepcontrol.launch_dependents: it may be launched
-     *  while the kernels that it comes after still run. */
+     *  SEGUE_ACCESS_CONSTANT, or that nothing in flight writes, whatever it is bound as, and may
+     *  execute griddepcontrol.launch_dependents: it may be launched while the kernels that it comes
+     *  after still run. */
     SEGUE_ENTRY_GRID_DEPENDENCY = 1u << 2,
 };
 
