@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [--only PATTERNS] [--jobs N] [--work FOLDER]: plants the defects of defects.txt, one at a
-# time, in a copy of the sources, and runs the conformance suite in both modes, the pairs and the
-# fault loop on each. Prints which suite sees which defect; fails if a defect goes unseen, if one
+# run.sh [--only PATTERNS] [--jobs N] [--work FOLDER]: plants the defects of commands.txt and
+# objects.txt, one at a time, in a copy of the sources, and runs the conformance suite in both modes, the
+# pairs and the fault loop on each. Prints which suite sees which defect; fails if a defect goes unseen, if one
 # cannot be planted any more, or (without --only) if a conformance case has not failed for any. Takes
 # 20 minutes of two processors; with --jobs, that many copies share the defects.
 #
@@ -24,17 +24,17 @@ fault_areas='lives event executable failure queue secondary semaphore slots upda
 patience_s=${SEGUE_TEST_PATIENCE_S:-10}
 
 names() {
-  sed -n 's/^\[\([a-z_0-9]*\)\].*/\1/p' "$here/defects.txt"
+  sed -n 's/^\[\([a-z_0-9]*\)\].*/\1/p' "$here"/*.txt
 }
 
 # Of each defect: "[NAME] FILE [fault|unseen]"...
 head_of() {
-  sed -n "s/^\[$1\] //p" "$here/defects.txt"
+  sed -n "s/^\[$1\] //p" "$here"/*.txt
 }
 
 # ... then a sed script up to the next one.
 script_of() {
-  awk -v name="[$1]" '/^\[/ { on = $1 == name; next } on && !/^#/' "$here/defects.txt"
+  awk -v name="[$1]" '/^\[/ { on = $1 == name; next } on && !/^#/' "$here"/*.txt
 }
 
 if [ "${1:-}" = --stale ]; then
