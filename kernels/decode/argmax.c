@@ -7,7 +7,7 @@ bool segue_decode_run_argmax(const struct segue_reference_launch *launch,
                              segue_reference_translate translate)
 {
     const uint32_t count = parameter_u32(launch, 3);
-    if (count == 0)
+    if (count == 0 || count > MAX_VALUES)
         return false;
     const float *values = binding_memory(launch, translate, 0, (uint64_t)count * 4);
     uint32_t *out = binding_memory(launch, translate, 1, sizeof(*out));

@@ -94,6 +94,21 @@ static inline float parameter_f32(const struct segue_reference_launch *launch, u
     return value;
 }
 
+/** No memory is as long. */
+#define SIZE_BEYOND UINT64_MAX
+/** More values than the kernels that look at all of them count, with room for their strides. */
+#define MAX_VALUES INT32_MAX
+
+/** A product of sizes; SIZE_BEYOND where it does not fit in 64 bits. */
+static inline uint64_t product_bytes(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t product;
+    if (a == SIZE_BEYOND || __builtin_mul_overflow(a, b, &product) ||
+        __builtin_mul_overflow(product, c, &product))
+        return SIZE_BEYOND;
+    return product;
+}
+
 /** A range that starts at the address in parameter `index`. */
 struct binding_range {
     uint32_t index;
@@ -102,7 +117,7 @@ struct binding_range {
     bool write;
 };
 
-/** Reports the ranges; one of length 0 is left out. */
+/** Reports the ranges; one of length 0 is left out, and none goes beyond 64 bits. */
 void segue_decode_add_ranges(const struct segue_reference_launch *launch,
                              struct segue_reference_ranges *ranges,
                              const struct binding_range *bindings, uint32_t binding_count);

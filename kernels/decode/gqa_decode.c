@@ -9,8 +9,10 @@
 #define MAX_HEAD_SIZE 256
 /** Query heads that a thread block does together. */
 #define GROUP_HEADS 8u
-/** Rows of a block that are worth its partial result, as in gqa_decode.cu. */
+/** Rows of a block at least, as in gqa_decode.cu. */
 #define MIN_SPLIT_ROWS 64u
+/** What the blocks of a group are a multiple of, as there. */
+#define CLUSTER_BLOCKS 8u
 #define MAX_SPLITS 512u
 
 /** Places of bindings; with fp8 the scales come after the caches. */
@@ -47,15 +49,27 @@ static uint32_t groups_of(const struct segue_gqa_decode_constants *constants)
     return constants->kv_heads * ((shared + GROUP_HEADS - 1) / GROUP_HEADS);
 }
 
+/** Blocks that the grid has for a group. */
+static uint64_t blocks_of(const struct segue_gqa_decode_constants *constants)
+{
+    const uint64_t clusters =
+        constants->splits / CLUSTER_BLOCKS + (constants->splits % CLUSTER_BLOCKS != 0);
+    return clusters * CLUSTER_BLOCKS;
+}
+
 uint32_t segue_gqa_decode_splits(const struct segue_gqa_decode_constants *constants,
                                  uint32_t head_size, uint32_t multiprocessor_count)
 {
     if (constants->kv_heads == 0 || constants->heads < constants->kv_heads)
         return 1;
-    // As many blocks as are resident at a time; no more than the longest context has work for.
-    const uint32_t resident = multiprocessor_count * (head_size <= 64 ? 2 : 1);
+    // As many blocks as are resident at a time, in whole clusters; no more than the longest context
+    // has work for. The blocks of a cluster are on neighbouring multiprocessors, of which there are
+    // not always enough free: a sixth of the places stays empty (measured; one cluster too many
+    // doubles the time).
+    const uint64_t places = (uint64_t)multiprocessor_count * (head_size <= 64 ? 3 : 2) * 5 / 6;
     const uint32_t most = constants->capacity / MIN_SPLIT_ROWS;
-    uint32_t splits = resident / groups_of(constants);
+    uint32_t splits = (uint32_t)(places / groups_of(constants));
+    splits = splits < CLUSTER_BLOCKS ? CLUSTER_BLOCKS : splits / CLUSTER_BLOCKS * CLUSTER_BLOCKS;
     splits = splits < most ? splits : most;
     splits = splits < MAX_SPLITS ? splits : MAX_SPLITS;
     return splits > 0 ? splits : 1;
@@ -65,10 +79,13 @@ void segue_gqa_decode_get_sizes(const struct segue_gqa_decode_constants *constan
                                 uint32_t head_size, struct segue_gqa_decode_sizes *out_sizes)
 {
     const uint32_t groups = groups_of(constants);
+    const uint64_t blocks = blocks_of(constants);
     *out_sizes = (struct segue_gqa_decode_sizes){
-        .grid = groups * constants->splits,
-        .arrived_bytes = (uint64_t)groups * 4,
-        .partials_bytes = (uint64_t)groups * constants->splits * GROUP_HEADS * (head_size + 2) * 4,
+        .grid = (uint32_t)(groups * blocks),
+        // A record for each block, where there are no clusters; with them it is one for eight.
+        .arrived_bytes = (uint64_t)groups * CLUSTER_BLOCKS * 4,
+        .partials_bytes =
+            product_bytes(groups, blocks, GROUP_HEADS * ((uint64_t)head_size + 2) * 4),
     };
 }
 
@@ -85,14 +102,16 @@ static struct shape get_shape(const struct segue_reference_launch *launch)
                 .capacity = parameter_u32(launch, first + 2),
                 .scale = parameter_f32(launch, first + 3),
                 .splits = parameter_u32(launch, first + 4),
+                .settled = parameter_u32(launch, first + 5),
             },
         .head_size = kind->head_size,
         .fp8 = kind->fp8,
         .position = position,
     };
     const struct segue_gqa_decode_constants *c = &shape.constants;
-    shape.q_bytes = (uint64_t)c->heads * shape.head_size * 2;
-    shape.cache_bytes = (uint64_t)c->kv_heads * shape.head_size * (shape.fp8 ? 1 : 2) * c->capacity;
+    shape.q_bytes = product_bytes(c->heads, shape.head_size, 2);
+    shape.cache_bytes = product_bytes(product_bytes(c->kv_heads, shape.head_size, c->capacity), 1,
+                                      shape.fp8 ? 1 : 2);
     if (c->kv_heads > 0)
         segue_gqa_decode_get_sizes(c, shape.head_size, &shape.sizes);
     return shape;
@@ -102,7 +121,7 @@ static bool shape_is_valid(const struct shape *shape)
 {
     const struct segue_gqa_decode_constants *c = &shape->constants;
     return c->heads > 0 && c->kv_heads > 0 && c->heads % c->kv_heads == 0 && c->capacity > 0 &&
-           c->splits > 0;
+           c->splits > 0 && shape->cache_bytes != SIZE_BEYOND;
 }
 
 /** `count` elements of a row as floats. */
@@ -198,7 +217,7 @@ bool segue_decode_run_gqa_decode(const struct segue_reference_launch *launch,
         const size_t at = (size_t)head * shape.head_size;
         memory.first = (uint64_t)kv_head * shape.head_size;
         memory.k_scale = scales ? scales[kv_head] : 1.0f;
-        memory.v_scale = scales ? scales[c->kv_heads + kv_head] : 1.0f;
+        memory.v_scale = scales ? scales[(size_t)c->kv_heads + kv_head] : 1.0f;
         attend(&shape, &memory, q + at, out + at);
     }
     free(memory.scores);

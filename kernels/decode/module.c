@@ -60,15 +60,15 @@ static const struct segue_parameter rope_kv_fp8_parameters[] = {
 static const uint32_t rope_kv_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4};
 
 static const struct segue_parameter gqa_decode_parameters[] = {
-    READ(16),      READ(16), READ(16), READ(4), WRITE(2), READ_WRITE(4),
-    READ_WRITE(4), WORD,     WORD,     WORD,    WORD,     WORD,
+    READ(16), READ(16), READ(16), READ(4), WRITE(2), READ_WRITE(4), READ_WRITE(8),
+    WORD,     WORD,     WORD,     WORD,    WORD,     WORD,
 };
-static const uint32_t gqa_decode_sizes[] = {8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
+static const uint32_t gqa_decode_sizes[] = {8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4};
 static const struct segue_parameter gqa_decode_fp8_parameters[] = {
     READ(16),      READ(16), READ(16), CONSTANT(4), READ(4), WRITE(2), READ_WRITE(4),
-    READ_WRITE(4), WORD,     WORD,     WORD,        WORD,    WORD,
+    READ_WRITE(8), WORD,     WORD,     WORD,        WORD,    WORD,     WORD,
 };
-static const uint32_t gqa_decode_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4};
+static const uint32_t gqa_decode_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4};
 
 static const struct segue_parameter silu_mul_parameters[] = {READ(8), READ(8), WRITE(8), WORD};
 static const uint32_t silu_mul_sizes[] = {8, 8, 8, 4};
@@ -91,8 +91,15 @@ static const uint32_t sample_top_k_sizes[] = {8, 8, 8, 8, 8, 8, 4};
         .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {threads, 1, 1}, \
         .flags = SEGUE_ENTRY_GRID_DEPENDENCY                                                  \
     }
-#define ATTENTION(size) ENTRY_POINT(gqa_decode_##size, gqa_decode, 256)
-#define ATTENTION_FP8(size) ENTRY_POINT(gqa_decode_fp8_##size, gqa_decode_fp8, 256)
+/** Threads, and dynamic shared memory, as gqa_walk.cu has them. */
+#define ATTENTION_ENTRY(name_, parameters_)                                               \
+    {                                                                                     \
+        .name = "segue_" #name_, .parameters = parameters_##_parameters,                  \
+        .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {128, 1, 1}, \
+        .dynamic_shared_bytes = 65536, .flags = SEGUE_ENTRY_GRID_DEPENDENCY               \
+    }
+#define ATTENTION(size) ATTENTION_ENTRY(gqa_decode_##size, gqa_decode)
+#define ATTENTION_FP8(size) ATTENTION_ENTRY(gqa_decode_fp8_##size, gqa_decode_fp8)
 
 static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = {
     [SEGUE_DECODE_EMBED_INT4] = ENTRY_POINT(embed_int4, embed_int4, 256),

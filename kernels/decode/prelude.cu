@@ -62,20 +62,6 @@ __device__ inline u32 to_bf16_pair(float first, float second)
     return pair;
 }
 
-// Two fp8 numbers (e4m3), which bytes of `word` they are given by `selector` of __byte_perm: 0x1404
-// or 0x3424, as a pair of bf16; exact. Shifted to where bf16 has its exponent, they lack 120 of it.
-// There is no NaN: 0x7F is 480.
-__device__ inline u32 e4m3_pair(u32 word, u32 selector)
-{
-    const u32 spread = __byte_perm(word, 0, selector);
-    const u32 small = (spread & 0x80008000u) | (spread & 0x7F007F00u) >> 4;
-    u32 pair;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;"
-        : "=r"(pair)
-        : "r"(small), "r"(0x7B807B80u), "r"(0x80008000u)); // 2^120, and -0 so that -0 stays.
-    return pair;
-}
-
 // fp8 (e4m3), to nearest even; beyond 448, and NaN, gives 448 of that sign.
 __device__ inline u8 to_e4m3(float value)
 {
@@ -101,7 +87,7 @@ __device__ inline void trigger()
 #endif
 }
 
-// Before this nothing but constant memory may be touched.
+// Before this nothing but constant memory may be touched, and what attention is told is settled.
 __device__ inline void wait_for_predecessors()
 {
 #if __CUDA_ARCH__ >= 900

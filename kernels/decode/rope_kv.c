@@ -25,9 +25,10 @@ static struct shape get_shape(const struct segue_reference_launch *launch, bool 
         .head_size = parameter_u32(launch, first + 2),
         .capacity = parameter_u32(launch, first + 3),
     };
-    shape.q_bytes = (uint64_t)shape.heads * shape.head_size * 2;
-    shape.kv_bytes = (uint64_t)shape.kv_heads * shape.head_size * 2;
-    shape.cache_bytes = shape.kv_bytes / (fp8 ? 2 : 1) * shape.capacity;
+    shape.q_bytes = product_bytes(shape.heads, shape.head_size, 2);
+    shape.kv_bytes = product_bytes(shape.kv_heads, shape.head_size, 2);
+    shape.cache_bytes = product_bytes(product_bytes(shape.kv_heads, shape.head_size, 1),
+                                      shape.capacity, fp8 ? 1 : 2);
     return shape;
 }
 
@@ -79,7 +80,8 @@ static bool run(const struct segue_reference_launch *launch, segue_reference_tra
     const struct shape shape = get_shape(launch, fp8);
     const uint32_t next = fp8 ? SCALES + 1 : SCALES;
     if (shape.heads == 0 || shape.kv_heads == 0 || shape.head_size == 0 ||
-        shape.head_size % 2 != 0 || shape.capacity == 0)
+        shape.head_size % 2 != 0 || shape.capacity == 0 || shape.q_bytes == SIZE_BEYOND ||
+        shape.cache_bytes == SIZE_BEYOND)
         return false;
     uint16_t *q = binding_memory(launch, translate, 0, shape.q_bytes);
     const uint16_t *k = binding_memory(launch, translate, 1, shape.kv_bytes);
@@ -103,7 +105,7 @@ static bool run(const struct segue_reference_launch *launch, segue_reference_tra
     const size_t row = (size_t)*position * shape.kv_heads * head_size;
     for (size_t head = 0; head < shape.kv_heads; head++) {
         const float *k_scale = scales ? &scales[head] : NULL;
-        const float *v_scale = scales ? &scales[shape.kv_heads + head] : NULL;
+        const float *v_scale = scales ? &scales[(size_t)shape.kv_heads + head] : NULL;
         for (uint32_t i = 0; i < head_size; i++) {
             const size_t at = head * head_size + i;
             store(k_cache, k_scale, row + at,

@@ -60,7 +60,7 @@ bool segue_decode_run_sample_top_k(const struct segue_reference_launch *launch,
                                    segue_reference_translate translate)
 {
     const uint32_t count = parameter_u32(launch, 6);
-    if (count == 0)
+    if (count == 0 || count > MAX_VALUES)
         return false;
     const float *logits = binding_memory(launch, translate, 0, (uint64_t)count * 4);
     const struct segue_sampling *sampling = binding_memory(launch, translate, 1, sizeof(*sampling));

@@ -12,27 +12,76 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+static struct segue_quant_gemv_constants constants_of(const struct segue_quant_gemv_params *params)
+{
+    const struct segue_quant_matrix *matrix = &params->matrix;
+    return (struct segue_quant_gemv_constants){
+        .rows = matrix->rows,
+        .columns = matrix->columns,
+        .bits = matrix->bits,
+        .group_size = matrix->group_size,
+        .scale_type = (uint32_t)matrix->scale_type,
+        .zero = (uint32_t)matrix->zero,
+        .pair_stride = matrix->pair_stride,
+        .batch = params->batch,
+        .activation_type = (uint32_t)params->activation_type,
+        .result_type = (uint32_t)params->result_type,
+        .flags = params->flags,
+        .epsilon = params->epsilon,
+        .heads = params->heads,
+    };
+}
+
+static segue_status refuse_flags(segue_device *device, const struct segue_quant_gemv_params *params,
+                                 const char *why)
+{
+    return quant_fail(device, SEGUE_INVALID_ARGUMENT, "matrix \"%s\": flags is 0x%x; %s",
+                      quant_name(&params->matrix), params->flags, why);
+}
+
 static segue_status check_flags(segue_device *device, const struct segue_quant_gemv_params *params)
 {
-    const char *name = quant_name(&params->matrix);
+    const uint32_t flags = params->flags;
     const uint32_t known = GEMV_BINDING_FLAGS | SEGUE_QUANT_SILU_MUL;
-    const uint32_t excluded = SEGUE_QUANT_BIAS | SEGUE_QUANT_RESIDUAL;
-    if (params->flags & ~known)
-        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
-                          "matrix \"%s\": flags is 0x%x; use bits of segue_quant_gemv_flags", name,
-                          params->flags);
-    if (!(params->flags & SEGUE_QUANT_SILU_MUL))
-        return SEGUE_OK;
-    if (params->flags & excluded)
-        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
-                          "matrix \"%s\": flags is 0x%x; SEGUE_QUANT_SILU_MUL goes with neither "
-                          "SEGUE_QUANT_BIAS nor SEGUE_QUANT_RESIDUAL",
-                          name, params->flags);
-    if ((uint64_t)params->matrix.pair_stride * 2 != params->matrix.rows)
+    if (flags & ~known)
+        return refuse_flags(device, params, "use bits of segue_quant_gemv_flags");
+    if ((flags & SEGUE_QUANT_SILU_MUL) && (flags & ~(SEGUE_QUANT_SILU_MUL | SEGUE_QUANT_NORM)))
+        return refuse_flags(device, params,
+                            "SEGUE_QUANT_SILU_MUL goes with nothing but SEGUE_QUANT_NORM: neither "
+                            "with SEGUE_QUANT_BIAS nor with SEGUE_QUANT_RESIDUAL");
+    if ((flags & SEGUE_QUANT_ROPE_KV) &&
+        (flags & ~(SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_BIAS | SEGUE_QUANT_NORM)))
+        return refuse_flags(device, params,
+                            "SEGUE_QUANT_ROPE_KV goes with SEGUE_QUANT_BIAS and SEGUE_QUANT_NORM");
+    if ((flags & SEGUE_QUANT_ADVANCE) && !(flags & SEGUE_QUANT_ARGMAX))
+        return refuse_flags(device, params, "SEGUE_QUANT_ADVANCE goes with SEGUE_QUANT_ARGMAX");
+    return SEGUE_OK;
+}
+
+static segue_status check_pairs(segue_device *device, const struct segue_quant_gemv_params *params)
+{
+    const struct segue_quant_matrix *matrix = &params->matrix;
+    if ((params->flags & SEGUE_QUANT_SILU_MUL) && (uint64_t)matrix->pair_stride * 2 != matrix->rows)
         return quant_fail(device, SEGUE_INVALID_ARGUMENT,
                           "matrix \"%s\": pair_stride is %u; SEGUE_QUANT_SILU_MUL needs half of "
                           "the %u rows",
-                          name, params->matrix.pair_stride, params->matrix.rows);
+                          quant_name(matrix), matrix->pair_stride, matrix->rows);
+    if (!(params->flags & SEGUE_QUANT_ROPE_KV))
+        return SEGUE_OK;
+    const struct segue_quant_gemv_constants constants = constants_of(params);
+    if (!segue_quant_gemv_heads_fit(&constants))
+        return quant_fail(
+            device, SEGUE_INVALID_ARGUMENT,
+            "matrix \"%s\": %u heads and %u kv_heads of 2 * %u rows with a capacity "
+            "of %u; SEGUE_QUANT_ROPE_KV needs none of them 0 and heads + 2 * kv_heads "
+            "of them to be the %u rows",
+            quant_name(matrix), params->heads.heads, params->heads.kv_heads, matrix->pair_stride,
+            params->heads.capacity, matrix->rows);
+    if (params->result_type == SEGUE_QUANT_F32)
+        return quant_fail(device, SEGUE_INVALID_ARGUMENT,
+                          "matrix \"%s\": result_type is %d; SEGUE_QUANT_ROPE_KV writes "
+                          "SEGUE_QUANT_BF16 or SEGUE_QUANT_F16",
+                          quant_name(matrix), (int)params->result_type);
     return SEGUE_OK;
 }
 
@@ -54,44 +103,18 @@ static segue_status check_params(segue_device *device, const struct segue_quant_
         return quant_fail(device, SEGUE_INVALID_ARGUMENT,
                           "matrix \"%s\": result_type is %d; use a value of segue_quant_type", name,
                           (int)params->result_type);
-    return check_flags(device, params);
-}
-
-static struct segue_quant_gemv_constants constants_of(const struct segue_quant_gemv_params *params)
-{
-    const struct segue_quant_matrix *matrix = &params->matrix;
-    return (struct segue_quant_gemv_constants){
-        .rows = matrix->rows,
-        .columns = matrix->columns,
-        .bits = matrix->bits,
-        .group_size = matrix->group_size,
-        .scale_type = (uint32_t)matrix->scale_type,
-        .zero = (uint32_t)matrix->zero,
-        .pair_stride = matrix->pair_stride,
-        .batch = params->batch,
-        .activation_type = (uint32_t)params->activation_type,
-        .result_type = (uint32_t)params->result_type,
-        .flags = params->flags,
-        .epsilon = params->epsilon,
-    };
+    const segue_status flags_status = check_flags(device, params);
+    return flags_status == SEGUE_OK ? check_pairs(device, params) : flags_status;
 }
 
 /** The entry point's parameters; returns how many. */
 static uint32_t fill_parameters(uint32_t flags,
                                 struct segue_parameter out_parameters[GEMV_MAX_PARAMETERS])
 {
-    static const struct segue_parameter of_binding[GEMV_BINDING_COUNT] = {
-        [GEMV_X] = {.access = SEGUE_ACCESS_READ, .align_bytes = 16},
-        [GEMV_PACKED] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
-        [GEMV_NORM] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
-        [GEMV_BIAS] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
-        [GEMV_RESIDUAL] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
-        [GEMV_OUT] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
-    };
     enum gemv_binding bindings[GEMV_BINDING_COUNT];
     const uint32_t count = segue_quant_gemv_bindings(flags, bindings);
     for (uint32_t i = 0; i < count; i++)
-        out_parameters[i] = of_binding[bindings[i]];
+        out_parameters[i] = segue_quant_gemv_parameter(bindings[i], flags);
     out_parameters[count] = (struct segue_parameter){
         .kind = SEGUE_PARAMETER_CONSTANT,
         .size_bytes = sizeof(struct segue_quant_gemv_constants),
@@ -131,7 +154,7 @@ segue_status segue_quant_gemv_create(segue_device *device,
         .parameter_count = fill_parameters(params->flags, parameters),
         .block_size = {plan.warps * 32, 1, 1},
         .dynamic_shared_bytes = plan.shared_bytes,
-        .flags = SEGUE_ENTRY_GRID_DEPENDENCY,
+        .flags = plan.wants_cache ? 0 : SEGUE_ENTRY_GRID_DEPENDENCY,
     };
     const struct segue_executable_params executable_params = {
         .format = SEGUE_EXECUTABLE_CUDA_SOURCE,
@@ -152,6 +175,7 @@ segue_status segue_quant_gemv_create(segue_device *device,
     gemv.x_size_bytes = sizes[GEMV_X];
     gemv.packed_size_bytes = sizes[GEMV_PACKED];
     gemv.out_size_bytes = sizes[GEMV_OUT];
+    gemv.cache_size_bytes = sizes[GEMV_K_CACHE];
     *out_gemv = gemv;
     return SEGUE_OK;
 }
@@ -196,7 +220,13 @@ segue_status segue_quant_cmd_gemv(segue_command_buffer *command_buffer,
         [GEMV_NORM] = {"norm", buffers->norm},
         [GEMV_BIAS] = {"bias", buffers->bias},
         [GEMV_RESIDUAL] = {"residual", buffers->residual},
+        [GEMV_FREQUENCIES] = {"frequencies", buffers->frequencies},
+        [GEMV_POSITION] = {"position", buffers->position},
+        [GEMV_K_CACHE] = {"k_cache", buffers->k_cache},
+        [GEMV_V_CACHE] = {"v_cache", buffers->v_cache},
         [GEMV_OUT] = {"out", buffers->out},
+        [GEMV_TOKEN] = {"token", buffers->token},
+        [GEMV_STATE] = {"state", buffers->state},
     };
     enum gemv_binding bindings[GEMV_BINDING_COUNT];
     struct segue_buffer_ref refs[GEMV_BINDING_COUNT];

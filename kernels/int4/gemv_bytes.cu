@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Multiplying in bytes: a third of the instructions. A number of x becomes an integer of 16 bits,
 // counted in units of a power of two that belongs to the warp's range of its vector; its upper and
-// its lower byte are two columns of the B operand of mma.m16n8k32. Weights are A as they are
-// stored. Sums are exact; what is lost of x is what lies 2^-15 under its range's largest number,
-// which is far less than the result's own rounding. A range with an infinity or a NaN gives NaN.
+// its lower byte are two columns of the B operand of mma.m16n8k32. Weights are A: counted from
+// their middle, as bytes with a sign; else as they are stored. Sums are exact; what is lost of x is
+// what lies 2^-15 under its range's largest number, which is far less than the result's own
+// rounding. A range with an infinity or a NaN gives NaN.
 
 #if BYTES
 
@@ -13,32 +14,62 @@
 #define BASE_BITS 0x4B400000
 #define LOW_NIBBLES 0x0F0F0F0Fu
 
-// What stored numbers are counted from; zero points come with their groups.
-#if BITS == 8
-#define MIDDLE 128
-#elif ZERO == ZERO_MIDDLE || ZERO == ZERO_MIDDLE_OFFSETS
-#define MIDDLE 8
+// Whether weights are counted from the middle. A nibble is the upper half of its byte then, which
+// makes it 16 times as large, and its sign is what flips its highest bit.
+#define SIGNED (ZERO == ZERO_MIDDLE || ZERO == ZERO_MIDDLE_OFFSETS || (BITS == 8 && HAS_OFFSETS))
+#define WEIGHT_UNIT (SIGNED && BITS == 4 ? 0.0625f : 1.0f)
+// Whether sums of x over each group are needed.
+#define HAS_X_SUMS (!SIGNED || HAS_OFFSETS)
+#if SIGNED
+#define A_TYPE "s8"
+#define SIGN_BITS 0x80808080u
 #else
-#define MIDDLE 0
+#define A_TYPE "u8"
+#define SIGN_BITS 0u
 #endif
 
-// A warp's groups; with one group a row, a group ends with each block here.
-#define WARP_GROUPS (WARP_BLOCKS * RECORD_GROUPS)
+// With one or two vectors the B operand has columns to spare: 32 columns of a block ("a half" of a
+// stripe) then have columns of B of their own, four halves with one vector, which are 0 for the
+// others. So one accumulator takes several groups, and a lane applies the scale of one of them. A
+// set is the halves of one accumulator; a half of its column's halves follows the other.
+#define SPREAD (BATCH == 1 ? 4 : BATCH == 2 ? 2 : 1)
+#define SETS (RECORD_GROUPS > SPREAD ? RECORD_GROUPS / SPREAD : 1)
+#define SET_HALVES (4 / SETS)
+#define COLUMN_HALVES (SET_HALVES / SPREAD)
 #define GROUP_HALVES (4 / RECORD_GROUPS)
+// A warp's sets; with one group a row, a group ends with each block here.
+#define WARP_SETS (WARP_BLOCKS * SETS)
 // Eights of columns of a warp's range, and of a lane.
 #define ITEMS (WARP_BLOCKS * 16)
 #define LANE_ITEMS ((ITEMS + 31) / 32)
+// Vectors that are read at once: of 32 registers.
+#define ITEM_REGISTERS (LANE_ITEMS * (FLAGS & FLAG_NORM ? 8 : 4))
+#define MOST_AT_ONCE (ITEM_REGISTERS < 32 ? 32 / ITEM_REGISTERS : 1)
+#define AT_ONCE (BATCH < MOST_AT_ONCE ? BATCH : MOST_AT_ONCE)
 // In shared memory, for each warp: [32 columns][vector][upper, lower byte][32], then the sums of
-// each group, [group][column of B].
+// each set, if they are needed, [set][column of B].
 #define WARP_X_BYTES (WARP_BLOCKS * 256 * BATCH)
-#define WARP_STAGED_BYTES (WARP_X_BYTES + WARP_GROUPS * PARTS * 32)
+#define WARP_STAGED_BYTES (WARP_X_BYTES + (HAS_X_SUMS ? WARP_SETS * PARTS * 32 : 0))
 
-__device__ __forceinline__ void multiply(int *sums, const u32 *a, uint2 b)
+// sums = start + a * b
+__device__ __forceinline__ void multiply(int *sums, const u32 *a, uint2 b, const int *start)
 {
-    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 "
-                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+r"(sums[0]), "+r"(sums[1]), "+r"(sums[2]), "+r"(sums[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.x), "r"(b.y));
+    asm volatile("mma.sync.aligned.m16n8k32.row.col.s32." A_TYPE ".s8.s32 "
+                 "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
+                 : "=r"(sums[0]), "=r"(sums[1]), "=r"(sums[2]), "=r"(sums[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.x), "r"(b.y), "r"(start[0]),
+                   "r"(start[1]), "r"(start[2]), "r"(start[3]));
+}
+
+// The vector that a lane has results of, and which of a set's columns of B, in halves.
+__device__ __forceinline__ u32 vector_of(u32 part, u32 lane)
+{
+    return SPREAD > 1 ? lane % 4 % BATCH : part * 4 + lane % 4;
+}
+
+__device__ __forceinline__ u32 column_of(u32 lane)
+{
+    return SPREAD > 1 ? lane % 4 / BATCH : 0;
 }
 
 /* ---- Vectors --------------------------------------------------------------------------------- */
@@ -52,42 +83,61 @@ struct item {
 #endif
 };
 
+// What a lane has of the norm's factors. They are constant, so they come before the wait.
+struct held_norms {
+#if FLAGS & FLAG_NORM
+    uint4 of_items[LANE_ITEMS];
+#endif
+};
+
+// Whether the lane's item `k` is one of the warp's range, and its first column.
+__device__ __forceinline__ bool has_item(const ring &ring, u32 k, u32 &column)
+{
+    const u32 i = k * 32 + threadIdx.x % 32;
+    column = ring.first_block * 128 + i * 8;
+    return (ITEMS % 32 == 0 || i < ITEMS) && (EVEN_SPLIT || i < ring.block_count * 16) &&
+           (COLUMNS % 128 == 0 || column < COLUMNS);
+}
+
+__device__ __forceinline__ void hold_norms([[maybe_unused]] const vectors &vectors,
+                                           [[maybe_unused]] const ring &ring,
+                                           [[maybe_unused]] held_norms &held)
+{
+#if FLAGS & FLAG_NORM
+#pragma unroll
+    for (u32 k = 0; k < LANE_ITEMS; k++) {
+        u32 column;
+        held.of_items[k] = uint4{};
+        if (has_item(ring, k, column))
+            held.of_items[k] = *(const uint4 *)(vectors.norm + column);
+    }
+#endif
+}
+
 __device__ __forceinline__ float value_of(const item &item, u32 i)
 {
 #if FLAGS & FLAG_NORM
     return item.values[i];
 #else
-    const u32 pair = i / 2 == 0   ? item.raw.x
-                     : i / 2 == 1 ? item.raw.y
-                     : i / 2 == 2 ? item.raw.z
-                                  : item.raw.w;
+    const u32 pair = word_of(item.raw, i / 2);
     if (X_TYPE == F16)
         return f16_to_float((u16)(i % 2 ? pair >> 16 : pair));
     return __uint_as_float(i % 2 ? pair & 0xFFFF0000u : pair << 16);
 #endif
 }
 
-// Eight columns of a vector from `column` on; 0 beyond the last one. Normalised but for the factor,
-// which all numbers share: it comes in at the end. `squares` gets the sum of their squares.
-__device__ __forceinline__ item read_item(const vectors &vectors, u32 m, u32 column, float &squares)
+// Eight columns of a vector from `column` on.
+__device__ __forceinline__ item read_item(const vectors &vectors, u32 m, u32 column)
 {
     item item = {};
-    if (COLUMNS % 128 != 0 && column >= COLUMNS)
-        return item;
     const u64 at = (u64)m * COLUMNS + column;
 #if FLAGS & FLAG_NORM
     const uint4 first = read_16((const float *)vectors.x + at);
     const uint4 second = read_16((const float *)vectors.x + at + 4);
-    const u32 bits[8] = {first.x,  first.y,  first.z,  first.w,
-                         second.x, second.y, second.z, second.w};
-    const uint4 norms = *(const uint4 *)(vectors.norm + column);
-    const u32 pairs[4] = {norms.x, norms.y, norms.z, norms.w};
 #pragma unroll
-    for (u32 i = 0; i < 8; i++) {
-        const float value = __uint_as_float(bits[i]);
-        const u32 pair = pairs[i / 2];
-        squares += value * value;
-        item.values[i] = value * __uint_as_float(i % 2 ? pair & 0xFFFF0000u : pair << 16);
+    for (u32 i = 0; i < 4; i++) {
+        item.values[i] = __uint_as_float(word_of(first, i));
+        item.values[i + 4] = __uint_as_float(word_of(second, i));
     }
 #else
     item.raw = read_16((const u16 *)vectors.x + at);
@@ -95,40 +145,44 @@ __device__ __forceinline__ item read_item(const vectors &vectors, u32 m, u32 col
     return item;
 }
 
-// The numbers as integers of 16 bits, in units of 1 / `factor`: their upper and lower bytes.
+#if FLAGS & FLAG_NORM
+// Multiplies with the norm's factors, but for the one that all numbers share: it comes in at the
+// end. `squares` gets the sum of the squares.
+__device__ __forceinline__ void apply_norm(item &item, const uint4 &norms, float &squares)
+{
+#pragma unroll
+    for (u32 i = 0; i < 8; i++) {
+        const u32 pair = word_of(norms, i / 2);
+        squares += item.values[i] * item.values[i];
+        item.values[i] *= __uint_as_float(i % 2 ? pair & 0xFFFF0000u : pair << 16);
+    }
+}
+#endif
+
+// The numbers as integers of 16 bits, in units of 1 / `factor`: their upper and lower bytes. The
+// lower byte has a sign, so the upper one is that of the number plus 128, of which the lower byte
+// is off by as much.
 __device__ __forceinline__ void split_item(const item &item, float factor, uint2 &upper,
                                            uint2 &lower)
 {
-    u32 low[8], high[8];
+    u32 pairs[4];
 #pragma unroll
-    for (u32 i = 0; i < 8; i++) {
-        low[i] = __float_as_uint(fmaf(value_of(item, i), factor, BASE));
-        high[i] = low[i] + 128; // The lower byte has a sign.
+    for (u32 i = 0; i < 4; i++) {
+        const float first = fmaf(value_of(item, i * 2), factor, BASE + 128.0f);
+        const float second = fmaf(value_of(item, i * 2 + 1), factor, BASE + 128.0f);
+        pairs[i] = __byte_perm(__float_as_uint(first), __float_as_uint(second), 0x5410);
     }
-    lower.x = __byte_perm(__byte_perm(low[0], low[1], 0x0040), __byte_perm(low[2], low[3], 0x0040),
-                          0x5410);
-    lower.y = __byte_perm(__byte_perm(low[4], low[5], 0x0040), __byte_perm(low[6], low[7], 0x0040),
-                          0x5410);
-    upper.x = __byte_perm(__byte_perm(high[0], high[1], 0x0051),
-                          __byte_perm(high[2], high[3], 0x0051), 0x5410);
-    upper.y = __byte_perm(__byte_perm(high[4], high[5], 0x0051),
-                          __byte_perm(high[6], high[7], 0x0051), 0x5410);
+    upper.x = __byte_perm(pairs[0], pairs[1], 0x7531);
+    upper.y = __byte_perm(pairs[2], pairs[3], 0x7531);
+    lower.x = __byte_perm(pairs[0], pairs[1], 0x6420) ^ 0x80808080u;
+    lower.y = __byte_perm(pairs[2], pairs[3], 0x6420) ^ 0x80808080u;
 }
 
 // Puts a warp's range of vector `m` into its shared memory; returns the unit that it is counted in.
-__device__ __forceinline__ float stage_vector(const vectors &vectors, u32 m, const ring &ring,
-                                              u8 *staged, float &squares)
+__device__ __forceinline__ float split_vector(const item *items, u32 m, u8 *staged)
 {
     const u32 lane = threadIdx.x % 32;
-    item items[LANE_ITEMS];
     u32 largest = 0;
-#pragma unroll
-    for (u32 k = 0; k < LANE_ITEMS; k++) {
-        const u32 i = k * 32 + lane;
-        items[k] = item{};
-        if ((ITEMS % 32 == 0 || i < ITEMS) && (EVEN_SPLIT || i < ring.block_count * 16))
-            items[k] = read_item(vectors, m, ring.first_block * 128 + i * 8, squares);
-    }
 #pragma unroll
     for (u32 k = 0; k < LANE_ITEMS; k++) {
 #pragma unroll
@@ -150,43 +204,102 @@ __device__ __forceinline__ float stage_vector(const vectors &vectors, u32 m, con
             *(uint2 *)(target + 32) = lower;
         }
     }
-    return __uint_as_float(exponent == 255 ? 0x7FC00000u : (exponent - 13) << 23);
+    return __uint_as_float(exponent == 255 ? 0x7FC00000u : (exponent - 13) << 23) * WEIGHT_UNIT;
 }
 
-// This lane's part of 32 columns of x.
-__device__ __forceinline__ uint2 staged_part(const u8 *staged, u32 half, u32 part, u32 lane)
+// All vectors, as many at once as registers allow: their reads are on their way together.
+// `units`: of vector lane % 4 of each four.
+__device__ __forceinline__ void stage_vectors(const vectors &vectors, const ring &ring,
+                                              [[maybe_unused]] const held_norms &norms, u8 *staged,
+                                              float *units, [[maybe_unused]] float *warp_squares)
 {
-    const u32 column = part * 8 + lane / 4;
-    const u32 known = BATCH * 2 >= PARTS * 8 || column < BATCH * 2 ? column : 0;
-    return *(const uint2 *)(staged + (half * BATCH * 2 + known) * 32 + lane % 4 * 8);
-}
-
-// Sums of x over each group, for the two columns of B that this lane has results of.
-__device__ __forceinline__ void stage_sums(u8 *staged, u32 lane)
-{
-    const u32 ones[4] = {0x01010101u, 0x01010101u, 0x01010101u, 0x01010101u};
+    const u32 lane = threadIdx.x % 32;
 #pragma unroll
-    for (u32 group = 0; group < WARP_GROUPS; group++) {
+    for (u32 first = 0; first < BATCH; first += AT_ONCE) {
+        item items[AT_ONCE][LANE_ITEMS];
 #pragma unroll
-        for (u32 part = 0; part < PARTS; part++) {
-            int sums[4] = {};
+        for (u32 i = 0; i < AT_ONCE * LANE_ITEMS; i++) {
+            const u32 m = first + i / LANE_ITEMS;
+            const u32 k = i % LANE_ITEMS;
+            u32 column;
+            items[i / LANE_ITEMS][k] = item{};
+            if (m < BATCH && has_item(ring, k, column))
+                items[i / LANE_ITEMS][k] = read_item(vectors, m, column);
+        }
 #pragma unroll
-            for (u32 i = 0; i < GROUP_HALVES; i++)
-                multiply(sums, ones, staged_part(staged, group * GROUP_HALVES + i, part, lane));
-            if (lane < 4)
-                ((int2 *)(staged + WARP_X_BYTES))[(group * PARTS + part) * 4 + lane] =
-                    int2{sums[0], sums[1]};
+        for (u32 i = 0; i < AT_ONCE; i++) {
+            const u32 m = first + i;
+            if (m >= BATCH)
+                break;
+#if FLAGS & FLAG_NORM
+            float squares = 0.0f;
+#pragma unroll
+            for (u32 k = 0; k < LANE_ITEMS; k++)
+                apply_norm(items[i][k], norms.of_items[k], squares);
+            for (u32 distance = 16; distance > 0; distance /= 2)
+                squares += __shfl_xor_sync(0xFFFFFFFFu, squares, distance);
+            if (lane == 0)
+                warp_squares[m] = squares;
+#endif
+            const float unit = split_vector(items[i], m, staged);
+            if (vector_of(m / 4, lane) == m)
+                units[m / 4] = unit;
         }
     }
     __syncwarp();
 }
 
-__device__ __forceinline__ int2 staged_sums(const u8 *staged, u32 group, u32 part, u32 lane)
+// This lane's part of 32 columns of x; 0 where another half has its column of B.
+__device__ __forceinline__ uint2 staged_part(const u8 *staged, u32 half, u32 part, u32 lane)
 {
-    return ((const int2 *)(staged + WARP_X_BYTES))[(group * PARTS + part) * 4 + lane % 4];
+    const u32 column = part * 8 + lane / 4;
+    const u32 owner = column / (BATCH * 2);
+    if (SPREAD > 1 && owner != half % SET_HALVES / COLUMN_HALVES)
+        return uint2{};
+    const u32 inside = SPREAD > 1 ? column % (BATCH * 2) : column;
+    const u32 known = BATCH * 2 * SPREAD >= PARTS * 8 || inside < BATCH * 2 ? inside : 0;
+    return *(const uint2 *)(staged + (half * BATCH * 2 + known) * 32 + lane % 4 * 8);
+}
+
+#if HAS_X_SUMS
+// Sums of x over each set, for the two columns of B that this lane has results of.
+__device__ __forceinline__ void stage_sums(u8 *staged, u32 lane)
+{
+    const u32 ones[4] = {0x01010101u, 0x01010101u, 0x01010101u, 0x01010101u};
+#pragma unroll
+    for (u32 set = 0; set < WARP_SETS; set++) {
+#pragma unroll
+        for (u32 part = 0; part < PARTS; part++) {
+            int sums[4] = {};
+#pragma unroll
+            for (u32 i = 0; i < SET_HALVES; i++)
+                multiply(sums, ones, staged_part(staged, set * SET_HALVES + i, part, lane), sums);
+            if (lane < 4)
+                ((int2 *)(staged + WARP_X_BYTES))[(set * PARTS + part) * 4 + lane] =
+                    int2{sums[0], sums[1]};
+        }
+    }
+    __syncwarp();
+}
+#endif
+
+__device__ __forceinline__ int2 staged_sums(const u8 *staged, u32 set, u32 part, u32 lane)
+{
+    return ((const int2 *)(staged + WARP_X_BYTES))[(set * PARTS + part) * 4 + lane % 4];
 }
 
 /* ---- Walking over the weights ---------------------------------------------------------------- */
+
+// The upper nibble of each byte, its highest bit flipped. In one instruction, which the compiler
+// does not find.
+__device__ __forceinline__ u32 upper_nibbles(u32 word)
+{
+    u32 result;
+    asm("lop3.b32 %0, %1, %2, %3, 0x6A;" // (word & mask) ^ sign
+        : "=r"(result)
+        : "r"(word), "r"(~LOW_NIBBLES), "r"(SIGN_BITS));
+    return result;
+}
 
 // The A operand of half `half` of a block.
 __device__ __forceinline__ void expand_half(const w_block &w, u32 half, u32 *a)
@@ -194,42 +307,71 @@ __device__ __forceinline__ void expand_half(const w_block &w, u32 half, u32 *a)
 #pragma unroll
     for (u32 i = 0; i < 2; i++) {
         const u32 low = word_of(w.stripes[0][half / 2], half % 2 * 2 + i);
+#if PLANES == 2
+        const u32 high = word_of(w.stripes[1][half / 2], half % 2 * 2 + i);
+        a[i * 2] = ((low & LOW_NIBBLES) | (high << 4 & ~LOW_NIBBLES)) ^ SIGN_BITS;
+        a[i * 2 + 1] = ((low >> 4 & LOW_NIBBLES) | (high & ~LOW_NIBBLES)) ^ SIGN_BITS;
+#elif SIGNED
+        a[i * 2] = upper_nibbles(low << 4);
+        a[i * 2 + 1] = upper_nibbles(low);
+#else
         a[i * 2] = low & LOW_NIBBLES;
         a[i * 2 + 1] = low >> 4 & LOW_NIBBLES;
-        if (PLANES == 2) {
-            const u32 high = word_of(w.stripes[PLANES - 1][half / 2], half % 2 * 2 + i);
-            a[i * 2] |= high << 4 & ~LOW_NIBBLES;
-            a[i * 2 + 1] |= high & ~LOW_NIBBLES;
-        }
+#endif
     }
 }
 
-// Adds a block to the sums of both rows; `group` is its first group, `x` and `x_sums` give the
-// lane's part of x and the sums over groups.
+// A block in registers, and what this lane scales its sets with.
+struct taken_block {
+    w_block w;
+    factors f[SETS];
+};
+
+__device__ __forceinline__ void take_block(const u8 *at, u32 lane, taken_block &block)
+{
+    load_weights(at, lane, block.w);
+#if !PER_ROW
+#pragma unroll
+    for (u32 set = 0; set < SETS; set++) {
+        const u32 half = set * SET_HALVES + column_of(lane) * COLUMN_HALVES;
+        block.f[set] =
+            load_factors(at + PLANES * PLANE_BYTES, lane / 4 * RECORD_GROUPS + half / GROUP_HALVES);
+    }
+#endif
+}
+
+// Adds a block to the sums of both rows; `x` and `x_sums` give the lane's part of x and the sums
+// over sets.
 template <typename get_x, typename get_sums>
-__device__ __forceinline__ void add_block(const w_block &w, const factors *f, get_x x,
-                                          get_sums x_sums, float total[PARTS][2])
+__device__ __forceinline__ void add_block(const taken_block &block, get_x x, get_sums x_sums,
+                                          float total[PARTS][2])
 {
 #pragma unroll
-    for (u32 group = 0; group < RECORD_GROUPS; group++) {
+    for (u32 set = 0; set < SETS; set++) {
+        const factors &f = block.f[set];
         int sums[PARTS][4];
+        int start[PARTS][4];
 #pragma unroll
         for (u32 part = 0; part < PARTS; part++) {
-            const int2 of_x = x_sums(group, part);
+            int2 of_x = {};
+            if (ZERO == ZERO_POINTS)
+                of_x = x_sums(set, part);
 #pragma unroll
             for (u32 i = 0; i < 4; i++) {
-                const int zero =
-                    ZERO == ZERO_POINTS ? (int)(f[group].minus_zero[i / 2] & 0xFF) : MIDDLE;
-                sums[part][i] = BASE_BITS - zero * (i % 2 ? of_x.y : of_x.x);
+                const int zero = (int)(f.minus_zero[i / 2] & 0xFF);
+                start[part][i] = BASE_BITS;
+                if (ZERO == ZERO_POINTS)
+                    start[part][i] -= zero * (i % 2 ? of_x.y : of_x.x);
             }
         }
 #pragma unroll
-        for (u32 i = 0; i < GROUP_HALVES; i++) {
+        for (u32 i = 0; i < SET_HALVES; i++) {
             u32 a[4];
-            expand_half(w, group * GROUP_HALVES + i, a);
+            expand_half(block.w, set * SET_HALVES + i, a);
 #pragma unroll
             for (u32 part = 0; part < PARTS; part++)
-                multiply(sums[part], a, x(part, group * GROUP_HALVES + i));
+                multiply(sums[part], a, x(part, set * SET_HALVES + i),
+                         i == 0 ? start[part] : sums[part]);
         }
 #pragma unroll
         for (u32 part = 0; part < PARTS; part++) {
@@ -237,76 +379,100 @@ __device__ __forceinline__ void add_block(const w_block &w, const factors *f, ge
             for (u32 i = 0; i < 2; i++) {
                 const float upper = __int_as_float(sums[part][i * 2]) - BASE;
                 const float lower = __int_as_float(sums[part][i * 2 + 1]) - BASE;
-                total[part][i] += f[group].scale[i] * fmaf(256.0f, upper, lower);
+                total[part][i] += f.scale[i] * fmaf(256.0f, upper, lower);
                 if (HAS_OFFSETS) {
-                    const int2 of_x = x_sums(group, part);
-                    total[part][i] += f[group].offset[i] * (float)(of_x.x * 256 + of_x.y);
+                    const int2 of_x = x_sums(set, part);
+                    total[part][i] +=
+                        f.offset[i] * ((float)(of_x.x * 256 + of_x.y) * (1.0f / WEIGHT_UNIT));
                 }
             }
         }
     }
 }
 
+// What is taken before the wait: it does not depend on the kernel before.
+struct held {
+    held_norms norms;
+    // The first slot, and its first block.
+    const u8 *slot;
+    taken_block block;
+    row_factors rows;
+};
+
+__device__ __forceinline__ void hold(const vectors &vectors, ring &ring, const u8 *row_record,
+                                     held &held)
+{
+    const u32 lane = threadIdx.x % 32;
+    hold_norms(vectors, ring, held.norms);
+    open_row_factors(row_record, held.rows);
+    held.slot = wait_for_slot(ring);
+    take_block(held.slot, lane, held.block);
+}
+
+// Puts a tile's sums where all warps' sums meet; the lanes that share a row add up first.
+__device__ __forceinline__ void put_sums(float total[PARTS][2], const float *units, float *sums)
+{
+    const u32 lane = threadIdx.x % 32;
+#pragma unroll
+    for (u32 i = 0; i < PARTS * 2; i++) {
+        for (u32 distance = BATCH; SPREAD > 1 && distance < 4; distance *= 2)
+            total[i / 2][i % 2] += __shfl_xor_sync(0xFFFFFFFFu, total[i / 2][i % 2], distance);
+    }
+#pragma unroll
+    for (u32 part = 0; part < PARTS; part++) {
+        const u32 m = vector_of(part, lane);
+        if (m < BATCH && column_of(lane) == 0) {
+            sums[m * 16 + lane / 4] = total[part][0] * units[part];
+            sums[m * 16 + lane / 4 + 8] = total[part][1] * units[part];
+        }
+    }
+}
+
 __device__ __forceinline__ void walk(const share &share, ring &ring, const vectors &vectors,
-                                     const u8 *row_record, float *all_sums, u8 *all_staged,
+                                     held &held, float *all_sums, u8 *all_staged,
                                      const outputs &outputs)
 {
     const u32 warp = threadIdx.x / 32;
     const u32 lane = threadIdx.x % 32;
     u8 *staged = all_staged + warp * WARP_STAGED_BYTES;
-    // Of vector lane % 4 of each four.
     float units[PARTS] = {};
-#pragma unroll
-    for (u32 m = 0; m < BATCH; m++) {
-        float squares = 0.0f;
-        const float unit = stage_vector(vectors, m, ring, staged, squares);
-        if (lane % 4 == m % 4)
-            units[m / 4] = unit;
-#if FLAGS & FLAG_NORM
-        for (u32 distance = 16; distance > 0; distance /= 2)
-            squares += __shfl_xor_sync(0xFFFFFFFFu, squares, distance);
-        if (lane == 0)
-            outputs.squares[warp * BATCH + m] = squares;
-#endif
-    }
-    __syncwarp();
+    stage_vectors(vectors, ring, held.norms, staged, units, outputs.squares + warp * BATCH);
+#if HAS_X_SUMS
     stage_sums(staged, lane);
+#endif
 #if X_PLACE == X_REGISTERS
     uint2 x_kept[WARP_BLOCKS * 4][PARTS];
-    int2 sums_kept[WARP_GROUPS][PARTS];
 #pragma unroll
     for (u32 i = 0; i < WARP_BLOCKS * 4 * PARTS; i++)
         x_kept[i / PARTS][i % PARTS] = staged_part(staged, i / PARTS, i % PARTS, lane);
+#if HAS_X_SUMS
+    int2 sums_kept[WARP_SETS][PARTS];
 #pragma unroll
-    for (u32 i = 0; i < WARP_GROUPS * PARTS; i++)
+    for (u32 i = 0; i < WARP_SETS * PARTS; i++)
         sums_kept[i / PARTS][i % PARTS] = staged_sums(staged, i / PARTS, i % PARTS, lane);
 #endif
-#if PER_ROW
-    factors next_factors = {};
-    if (share.tile_count > 0)
-        next_factors = load_factors(row_record, lane / 4);
 #endif
+    const u8 *slot = held.slot;
+    taken_block current = held.block;
     for (u32 t = 0; t < share.tile_count; t++) {
         float total[PARTS][2] = {};
-        factors f[RECORD_GROUPS];
 #if PER_ROW
-        f[0] = next_factors;
-        if (t + 1 < share.tile_count) {
-            row_record += TILE_BYTES;
-            next_factors = load_factors(row_record, lane / 4);
-        }
+        const factors row_factors = take_row_factors(held.rows, t + 1 == share.tile_count);
 #endif
-        const u8 *slot = nullptr;
 #pragma unroll
         for (u32 block = 0; block < WARP_BLOCKS; block++) {
             if (!EVEN_SPLIT && block >= ring.block_count)
                 break;
-            if (block % SLOT_BLOCKS == 0)
-                slot = wait_for_slot(ring);
-            w_block w;
-            load_block(slot + block % SLOT_BLOCKS * BLOCK_BYTES, lane, w, f);
+            const bool ends_tile = block + 1 == ring.block_count;
+            const bool ends_slot = block % SLOT_BLOCKS == SLOT_BLOCKS - 1 || ends_tile;
+            taken_block next;
+            if (!ends_slot)
+                take_block(slot + (block % SLOT_BLOCKS + 1) * BLOCK_BYTES, lane, next);
+#if PER_ROW
+            current.f[0] = row_factors;
+#endif
             add_block(
-                w, f,
+                current,
                 [&](u32 part, u32 half) {
 #if X_PLACE == X_REGISTERS
                     return x_kept[block * 4 + half][part];
@@ -314,27 +480,29 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
                     return staged_part(staged, block * 4 + half, part, lane);
 #endif
                 },
-                [&](u32 group, u32 part) {
-#if X_PLACE == X_REGISTERS
-                    return sums_kept[block * RECORD_GROUPS + group][part];
+                [&](u32 set, u32 part) {
+#if X_PLACE == X_REGISTERS && HAS_X_SUMS
+                    return sums_kept[block * SETS + set][part];
 #else
-                    return staged_sums(staged, block * RECORD_GROUPS + group, part, lane);
+                    return staged_sums(staged, block * SETS + set, part, lane);
 #endif
                 },
                 total);
-            if (block % SLOT_BLOCKS == SLOT_BLOCKS - 1 || block + 1 == ring.block_count)
+            if (ends_slot)
                 release_slot(ring, lane);
-        }
-        float *sums = sums_of_warp(all_sums, t, warp);
-#pragma unroll
-        for (u32 part = 0; part < PARTS; part++) {
-            const u32 m = part * 4 + lane % 4;
-            if (m < BATCH) {
-                sums[m * 16 + lane / 4] = total[part][0] * units[part];
-                sums[m * 16 + lane / 4 + 8] = total[part][1] * units[part];
+            if (ends_slot && !ends_tile) {
+                slot = wait_for_slot(ring);
+                take_block(slot, lane, next);
             }
+            current = next;
         }
+        // Before the next slot is waited for: others wait for these.
+        put_sums(total, units, sums_of_warp(all_sums, t, warp));
         end_tile(all_sums, share, t, outputs);
+        if (t + 1 < share.tile_count) {
+            slot = wait_for_slot(ring);
+            take_block(slot, lane, current);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // y = W x for packed quantised W (docs/int4-layout.md) and a few vectors x. The build puts the
-// gemv_*.cu files one after the other into one source: common, floats, bytes, kernel.
+// gemv_*.cu files one after the other into one source: common, epilogue, floats, bytes, kernel.
 //
 // A warp owns a range of columns and walks down the tiles of its thread block, so that its x stays
 // where it is; the warps' sums of a tile meet in shared memory and are added in the order of the
@@ -10,9 +10,10 @@
 // vectors its B operand; weights are exact there, and scales are applied to sums in f32.
 //
 // Options: ROWS, COLUMNS, BITS, GROUP, SCALE_TYPE, ZERO, PAIR_STRIDE, BATCH, X_TYPE, OUT_TYPE,
-// FLAGS as in struct segue_quant_gemv_constants; ENTRY, the kernel's name; BYTES, which of the two
-// ways of multiplying; and, for speed alone, WARPS, SLOTS, SLOT_BLOCKS, ROUND_TILES, X_PLACE,
-// RESIDENT.
+// FLAGS, HEADS, KV_HEADS as in struct segue_quant_gemv_constants; ENTRY, the kernel's name; BYTES,
+// which of the two ways of multiplying; and, for speed alone, WARPS, SLOTS, SLOT_BLOCKS,
+// ROUND_TILES, X_PLACE, RESIDENT,
+// LATE_TRIGGER.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -31,6 +32,9 @@ typedef unsigned long long u64;
 #define FLAG_RESIDUAL 2
 #define FLAG_NORM 4
 #define FLAG_SILU_MUL 8
+#define FLAG_ROPE_KV 16
+#define FLAG_ARGMAX 32
+#define FLAG_ADVANCE 64
 
 // Where a warp has its part of x: in shared memory, in registers, or it reads it again for each
 // tile.
@@ -68,8 +72,8 @@ typedef unsigned long long u64;
 // Eights of columns of the B operand; bytes take two for each vector.
 #define PARTS ((BATCH * (BYTES ? 2 : 1) + 7) / 8)
 #define TILE_SUMS (16 * BATCH)
-#define PAIRED_OUT ((FLAGS & FLAG_SILU_MUL) != 0)
-#define OUT_ROWS (PAIRED_OUT ? ROWS / 2 : ROWS)
+// Both rows of a pair are one thread's business.
+#define PAIRED_OUT ((FLAGS & (FLAG_SILU_MUL | FLAG_ROPE_KV)) != 0)
 #define TILE_RESULTS (PAIRED_OUT ? 8 * BATCH : TILE_SUMS)
 // A row of x in shared memory: whole blocks, and 64 bytes that put neighbours in other banks.
 #define X_ROW_BYTES (BLOCKS * 256 + 64)
@@ -94,10 +98,13 @@ typedef unsigned long long u64;
 
 #define HAS_BULK_COPY (__CUDA_ARCH__ >= 900)
 
-// struct segue_quant_gemv_constants. All but the epsilon is compiled in.
+// struct segue_quant_gemv_constants. All but the epsilon and the capacity is compiled in.
 struct constants {
     u32 words[11];
     float epsilon;
+    u32 heads;
+    u32 kv_heads;
+    u32 capacity;
 };
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
@@ -247,7 +254,8 @@ __device__ __forceinline__ void open_ring(ring &ring, u32 lane)
             fill_slot(ring, i, lane);
         end_copies();
     }
-    trigger();
+    if (!LATE_TRIGGER)
+        trigger();
 }
 
 // Waits until the next slot is there.
@@ -368,47 +376,6 @@ struct vectors {
     float epsilon;
 };
 
-/* ---- Results --------------------------------------------------------------------------------- */
-
-struct outputs {
-    const float *bias;
-    const void *residual;
-    void *out;
-    // With bytes and FLAG_NORM: sums of squares, [warp][vector], of which comes the factor.
-    float *squares;
-    float epsilon;
-};
-
-__device__ __forceinline__ u32 plain_row_of(u32 row)
-{
-    const u32 stride = PAIR_STRIDE ? PAIR_STRIDE : 8;
-    const u32 stretch = row / (2 * stride) * (2 * stride);
-    const u32 inside = row - stretch;
-    return stretch + inside / 16 * 8 + inside % 8 + inside % 16 / 8 * stride;
-}
-
-// Stores the sum of a packed row, or of a gate row and the up row that belongs to it.
-__device__ __forceinline__ void store_result(u32 tile, u32 row_in_tile, u32 m, float value,
-                                             [[maybe_unused]] float up, const outputs &outputs)
-{
-#if PAIRED_OUT
-    store<OUT_TYPE>(outputs.out, (u64)m * OUT_ROWS + tile * 8 + row_in_tile,
-                    value / (1.0f + __expf(-value)) * up);
-#else
-    const u32 row = plain_row_of(tile * 16 + row_in_tile);
-    if (ROWS % 16 != 0 && row >= ROWS)
-        return;
-    const u64 at = (u64)m * ROWS + row;
-#if FLAGS & FLAG_BIAS
-    value += outputs.bias[row];
-#endif
-#if FLAGS & FLAG_RESIDUAL
-    value += load<OUT_TYPE>(outputs.residual, at);
-#endif
-    store<OUT_TYPE>(outputs.out, at, value);
-#endif
-}
-
 /* ---- Walking over the weights ---------------------------------------------------------------- */
 
 // A block's weights of a lane: a stripe of 64 columns is 16 bytes.
@@ -421,19 +388,52 @@ __device__ __forceinline__ u32 word_of(const uint4 &words, u32 i)
     return i == 0 ? words.x : i == 1 ? words.y : i == 2 ? words.z : words.w;
 }
 
-// A block of the ring in registers.
-__device__ __forceinline__ void load_block(const u8 *at, u32 lane, w_block &w,
-                                           factors f[RECORD_GROUPS])
+__device__ __forceinline__ void load_weights(const u8 *at, u32 lane, w_block &w)
 {
 #pragma unroll
     for (u32 i = 0; i < PLANES * 2; i++)
         w.stripes[i / 2][i % 2] = *(const uint4 *)(at + i * 512 + lane * 16);
+}
+
+// A block of the ring in registers.
+__device__ __forceinline__ void load_block(const u8 *at, u32 lane, w_block &w,
+                                           factors f[RECORD_GROUPS])
+{
+    load_weights(at, lane, w);
 #if !PER_ROW
 #pragma unroll
     for (u32 group = 0; group < RECORD_GROUPS; group++)
         f[group] = load_factors(at + PLANES * PLANE_BYTES, lane / 4 * RECORD_GROUPS + group);
 #endif
 }
+
+// With one group a row, a tile's factors are at its end; they are on their way while the tile
+// before it is worked on, and the first ones before the wait.
+struct row_factors {
+#if PER_ROW
+    const u8 *record;
+    factors next;
+#endif
+};
+
+__device__ __forceinline__ void open_row_factors([[maybe_unused]] const u8 *record,
+                                                 [[maybe_unused]] row_factors &rows)
+{
+#if PER_ROW
+    rows.record = record;
+    rows.next = load_factors(record, threadIdx.x % 32 / 4);
+#endif
+}
+
+#if PER_ROW
+__device__ __forceinline__ factors take_row_factors(row_factors &rows, bool is_last)
+{
+    const factors taken = rows.next;
+    if (!is_last)
+        open_row_factors(rows.record + TILE_BYTES, rows);
+    return taken;
+}
+#endif
 
 // What a thread block works on.
 struct share {
@@ -444,60 +444,3 @@ struct share {
 // Room for two rounds of tiles, so that one can be added up while the next is written.
 #define ROUND_SUMS (ROUND_TILES * WARPS * TILE_SUMS)
 #define SUMS_FLOATS (2 * ROUND_SUMS)
-
-// Sum `i` of a tile over all warps, in the order of the columns.
-__device__ __forceinline__ float add_warps(const float *sums, u32 i)
-{
-    float sum = 0.0f;
-#pragma unroll
-    for (u32 warp = 0; warp < WARPS; warp++)
-        sum += sums[warp * TILE_SUMS + i];
-    return sum;
-}
-
-// What normalising multiplies the sums of vector `m` with, where that has been left to the end.
-__device__ __forceinline__ float norm_factor(const outputs &outputs, u32 m)
-{
-    if (!BYTES || !(FLAGS & FLAG_NORM))
-        return 1.0f;
-    float squares = 0.0f;
-#pragma unroll
-    for (u32 warp = 0; warp < WARPS; warp++)
-        squares += outputs.squares[warp * BATCH + m];
-    return rsqrtf(squares / COLUMNS + outputs.epsilon);
-}
-
-// Adds up and stores `count` tiles.
-__device__ __forceinline__ void finish_round(const float *sums, u32 first_tile, u32 count,
-                                             const outputs &outputs)
-{
-    const u32 rows = PAIRED_OUT ? 8 : 16;
-    for (u32 i = threadIdx.x; i < count * TILE_RESULTS; i += THREADS) {
-        const float *tile_sums = sums + i / TILE_RESULTS * WARPS * TILE_SUMS;
-        const u32 m = i % TILE_RESULTS / rows;
-        const u32 row = i % rows;
-        const float factor = norm_factor(outputs, m);
-        store_result(first_tile + i / TILE_RESULTS, row, m,
-                     factor * add_warps(tile_sums, m * 16 + row),
-                     PAIRED_OUT ? factor * add_warps(tile_sums, m * 16 + row + 8) : 0.0f, outputs);
-    }
-}
-
-// Where a warp puts its sums of tile `t`.
-__device__ __forceinline__ float *sums_of_warp(float *all_sums, u32 t, u32 warp)
-{
-    return all_sums + t / ROUND_TILES % 2 * ROUND_SUMS +
-           (t % ROUND_TILES * WARPS + warp) * TILE_SUMS;
-}
-
-// Once all warps have put theirs: adds up and stores, when a round is full.
-__device__ __forceinline__ void end_tile(const float *all_sums, const share &share, u32 t,
-                                         const outputs &outputs)
-{
-    const u32 in_round = t % ROUND_TILES + 1;
-    if (in_round != ROUND_TILES && t + 1 != share.tile_count)
-        return;
-    __syncthreads();
-    finish_round(all_sums + t / ROUND_TILES % 2 * ROUND_SUMS, share.first_tile + t + 1 - in_round,
-                 in_round, outputs);
-}

@@ -153,41 +153,6 @@ static void add_tile(struct product *product, const uint8_t *tile)
     }
 }
 
-static float silu(float value)
-{
-    return value / (1.0f + expf(-value));
-}
-
-/** Stores what the rows of a tile came to. */
-static void store_tile(const struct product *product, uint32_t tile,
-                       void *const memory[GEMV_BINDING_COUNT])
-{
-    const struct segue_quant_gemv_constants *c = product->constants;
-    const enum segue_quant_type type = (enum segue_quant_type)c->result_type;
-    const bool pairs = (c->flags & SEGUE_QUANT_SILU_MUL) != 0;
-    for (uint32_t m = 0; m < product->batch; m++) {
-        const float *sums = product->sums + (size_t)m * TILE_ROWS;
-        for (uint32_t i = 0; i < (pairs ? 8u : TILE_ROWS); i++) {
-            const uint32_t packed_row = tile * TILE_ROWS + i;
-            if (packed_row >= c->rows)
-                break;
-            float value = sums[i];
-            if (pairs) {
-                const uint64_t out = (uint64_t)m * (c->rows / 2) + tile * 8 + i;
-                quant_store(memory[GEMV_OUT], type, out, silu(value) * sums[i + 8]);
-                continue;
-            }
-            const uint32_t row = quant_plain_row(packed_row, c->pair_stride ? c->pair_stride : 8);
-            const uint64_t out = (uint64_t)m * c->rows + row;
-            if (memory[GEMV_BIAS])
-                value += quant_load(memory[GEMV_BIAS], SEGUE_QUANT_F32, row);
-            if (memory[GEMV_RESIDUAL])
-                value += quant_load(memory[GEMV_RESIDUAL], type, out);
-            quant_store(memory[GEMV_OUT], type, out, value);
-        }
-    }
-}
-
 bool segue_quant_gemv_compute(const struct segue_quant_gemv_constants *constants,
                               void *const memory[GEMV_BINDING_COUNT])
 {
@@ -206,8 +171,9 @@ bool segue_quant_gemv_compute(const struct segue_quant_gemv_constants *constants
         for (uint32_t tile = 0; tile < tiles; tile++) {
             add_tile(&product, (const uint8_t *)memory[GEMV_PACKED] +
                                    (uint64_t)tile * product.layout.tile_bytes);
-            store_tile(&product, tile, memory);
+            segue_quant_gemv_store_tile(constants, tile, product.sums, memory);
         }
+        segue_quant_gemv_finish(constants, memory);
     }
     free(product.sums);
     free(product.x);

@@ -142,6 +142,21 @@ __device__ __forceinline__ uint4 permute_x(uint4 v)
                  __byte_perm(v.z, v.w, 0x5410), __byte_perm(v.z, v.w, 0x7632)};
 }
 
+// The norm's factors are not kept; they are to be in the L2 cache when they are asked for.
+struct held {
+    row_factors rows;
+};
+
+__device__ __forceinline__ void hold([[maybe_unused]] const vectors &vectors, const ring &,
+                                     const u8 *row_record, held &held)
+{
+    open_row_factors(row_record, held.rows);
+#if FLAGS & FLAG_NORM
+    for (u32 k = threadIdx.x * 64; k < COLUMNS; k += THREADS * 64)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(vectors.norm + k));
+#endif
+}
+
 // x to shared memory, normalised if that is asked; columns beyond the last one are 0.
 // `scratch` is for sums of the warps, and free again when this returns.
 __device__ __forceinline__ void stage_x(const vectors &vectors, u8 *staged,
@@ -204,7 +219,7 @@ __device__ __forceinline__ uint4 read_x(const void *x, const u8 *staged, u32 par
 /* ---- Walking over the weights ---------------------------------------------------------------- */
 
 __device__ __forceinline__ void walk(const share &share, ring &ring, const vectors &vectors,
-                                     const u8 *row_record, float *all_sums, u8 *staged,
+                                     [[maybe_unused]] held &held, float *all_sums, u8 *staged,
                                      const outputs &outputs)
 {
     const u32 warp = threadIdx.x / 32;
@@ -227,22 +242,13 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
         }
     }
 #endif
-#if PER_ROW
-    factors next_factors = {};
-    if (share.tile_count > 0)
-        next_factors = load_factors(row_record, lane / 4);
-#endif
     for (u32 t = 0; t < share.tile_count; t++) {
         float total[PARTS][4] = {};
         float plain_total[PARTS][4] = {};
         factors f[RECORD_GROUPS];
 #if PER_ROW
-        const factors row_factors = next_factors;
+        const factors row_factors = take_row_factors(held.rows, t + 1 == share.tile_count);
         f[0] = row_factors;
-        if (t + 1 < share.tile_count) {
-            row_record += TILE_BYTES;
-            next_factors = load_factors(row_record, lane / 4);
-        }
 #endif
         const u8 *slot = nullptr;
 #pragma unroll

@@ -14,7 +14,20 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 #if FLAGS & FLAG_RESIDUAL
           const void *residual,
 #endif
-          void *out, constants constants)
+#if FLAGS & FLAG_ROPE_KV
+          const float *frequencies,
+#endif
+#if FLAGS & (FLAG_ROPE_KV | FLAG_ADVANCE)
+          u32 *position,
+#endif
+#if FLAGS & FLAG_ROPE_KV
+          void *k_cache, void *v_cache,
+#endif
+          void *out,
+#if FLAGS & FLAG_ARGMAX
+          u32 *token, u64 *state,
+#endif
+          constants constants)
 {
     const u32 warp = threadIdx.x / 32;
     const u32 lane = threadIdx.x % 32;
@@ -46,13 +59,35 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 #if FLAGS & FLAG_RESIDUAL
     outputs.residual = residual;
 #endif
+#if FLAGS & FLAG_ROPE_KV
+    outputs.frequencies = frequencies;
+    outputs.k_cache = k_cache;
+    outputs.v_cache = v_cache;
+    outputs.capacity = constants.capacity;
+#endif
+#if FLAGS & (FLAG_ROPE_KV | FLAG_ADVANCE)
+    outputs.position = position;
+#endif
+#if FLAGS & FLAG_ARGMAX
+    __shared__ u64 best[BATCH];
+    outputs.token = token;
+    outputs.state = state;
+    outputs.best = best;
+#endif
     outputs.out = out;
 #if BYTES
     outputs.squares = (float *)(staged + WARPS * WARP_STAGED_BYTES);
     outputs.epsilon = constants.epsilon;
 #endif
+    held held;
+    prepare_constants(outputs, share);
+    hold(vectors, ring, tiles + (u64)BLOCKS * BLOCK_BYTES, held);
 #if HAS_BULK_COPY
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
-    walk(share, ring, vectors, tiles + (u64)BLOCKS * BLOCK_BYTES, sums, staged, outputs);
+    if (LATE_TRIGGER)
+        trigger();
+    prepare(outputs, share);
+    walk(share, ring, vectors, held, sums, staged, outputs);
+    finish_argmax(outputs);
 }

@@ -7,17 +7,27 @@
 
 #include <stdio.h>
 
-/** Of shared memory: for weights on their way, for x, and for all of it. Two thread blocks share a
- *  multiprocessor: of this kernel, or of this and of the next one in the graph. */
-#define RING_BYTES (68u << 10)
-#define X_BYTES (64u << 10)
+/** Of shared memory: for x, and for all of it. Two thread blocks share a multiprocessor: of this
+ *  kernel, or of this and of the next one in the graph. */
+#define X_BYTES (66u << 10)
+#define FLOAT_X_BYTES (132u << 10)
 #define SHARED_BYTES (200u << 10)
+/** For weights on their way: a whole share, if it is small enough to leave room for the next
+ *  kernel's; else what keeps memory busy, which is more with a long x, since less of the rest of it
+ *  is for the next kernel, and less for thread blocks that share a multiprocessor. */
+#define SHARE_RING_BYTES (84u << 10)
+#define RING_BYTES (72u << 10)
+#define LONG_RING_BYTES (100u << 10)
+#define LONGEST_RING_BYTES (132u << 10)
+#define SHARED_RING_BYTES (48u << 10)
+#define ONE_TILE_RING_BYTES (56u << 10)
+#define LATE_RING_BYTES (110u << 10)
+/** Fewer warps have less on its way each. */
+#define WARP_RING_BYTES (9u << 10)
 /** The same for devices with less. */
 #define SMALL_RING_BYTES (32u << 10)
 #define SMALL_X_BYTES (32u << 10)
 #define SMALL_SHARED_BYTES (96u << 10)
-/** Fewer warps have less on its way each: 17 KiB for two of them. */
-#define WARP_RING_BYTES ((17u << 10) / 2)
 /** Registers for a lane's part of x, in bytes, of up to 8 warps and of more; blocks of a warp where
  * x keeps its type. */
 #define X_REGISTERS 40
@@ -25,13 +35,16 @@
 #define X_REGISTER_BLOCKS 2
 /** Floats of sums of a round. */
 #define ROUND_FLOATS 4096
-/** More tiles than that for each multiprocessor are many. */
-#define MANY_TILES 8
-/** Blocks of 128 columns that are few (2048 columns), some (4096), and the most that x is split of.
- */
+/** More tiles than that for each multiprocessor are many, and very many. */
+#define MANY_TILES 6
+#define VERY_MANY_TILES 16
+/** Blocks of 128 columns that are few (2048 columns), some (4096), many (8192), and the most that x
+ *  is split of. */
 #define FEW_BLOCKS 16
 #define SOME_BLOCKS 32
-#define MOST_SPLIT_BLOCKS 128
+#define LONG_BLOCKS 64
+#define LONGER_BLOCKS 128
+#define MOST_SPLIT_BLOCKS 256
 
 static uint32_t divide_up(uint32_t value, uint32_t by)
 {
@@ -43,7 +56,9 @@ static uint32_t minimum(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/** The most warps, up to `most`, that share the blocks evenly; eight, unevenly, where few could. */
+/** The most warps, up to `most`, that share the blocks evenly; up to eight, unevenly, where few
+ * could.
+ */
 static uint32_t choose_warps(uint32_t blocks, uint32_t most)
 {
     if (blocks <= most)
@@ -52,7 +67,7 @@ static uint32_t choose_warps(uint32_t blocks, uint32_t most)
         if (blocks % warps == 0)
             return warps;
     }
-    return 8;
+    return minimum(most, 8);
 }
 
 /** The largest number up to `most` that divides the blocks. */
@@ -70,101 +85,239 @@ static uint32_t float_x_bytes(uint32_t batch, uint32_t blocks)
     return batch * (blocks * 256 + 64);
 }
 
-/** As gemv_bytes.cu has it: upper and lower bytes, and the sums of each group. */
-static uint32_t byte_x_bytes(uint32_t batch, const struct gemv_plan *plan, uint32_t warp_blocks,
-                             uint32_t record_groups)
+/** Sums of x over parts of a block that gemv_bytes.cu needs: none where weights are counted from
+ * the middle and have no offsets, else one for each accumulator. */
+static uint32_t block_sums(const struct segue_quant_gemv_constants *c,
+                           const struct quant_layout *layout)
 {
-    const uint32_t parts = divide_up(batch * 2, 8);
-    return plan->warps * warp_blocks * (256 * batch + record_groups * parts * 32) +
-           plan->warps * batch * 4;
+    const uint32_t spread = c->batch == 1 ? 4 : c->batch == 2 ? 2 : 1;
+    if (c->zero == SEGUE_QUANT_ZERO_MIDDLE)
+        return 0;
+    return layout->record_groups > spread ? layout->record_groups / spread : 1;
 }
 
-/** Chooses how x is multiplied and where it is; returns the shared memory for it. */
-static uint32_t choose_x(const struct segue_quant_gemv_constants *c,
-                         const struct quant_layout *layout, bool many, uint32_t most_bytes,
-                         struct gemv_plan *plan)
+/** As gemv_bytes.cu has it: upper and lower bytes, and the sums of groups. */
+static uint32_t byte_x_bytes(uint32_t batch, const struct gemv_plan *plan, uint32_t warp_blocks,
+                             uint32_t sums)
 {
-    const bool norm = (c->flags & SEGUE_QUANT_NORM) != 0;
-    const uint32_t warp_blocks = divide_up(layout->blocks, plan->warps);
-    const uint32_t in_bytes = byte_x_bytes(c->batch, plan, warp_blocks, layout->record_groups);
-    // Splitting x costs by the vector, and pays by the tile.
-    const bool pays = c->batch <= 4 || (c->batch <= 8 && many && layout->blocks <= FEW_BLOCKS);
-    plan->bytes = pays && in_bytes <= most_bytes && layout->blocks <= MOST_SPLIT_BLOCKS;
-    if (plan->bytes) {
-        const uint32_t parts = divide_up(c->batch * 2, 8);
-        const uint32_t kept = warp_blocks * parts * (8 + 2 * layout->record_groups);
-        const uint32_t most = plan->warps <= 8 ? X_REGISTERS : X_REGISTERS_OF_MANY;
-        plan->x_place = kept <= most ? GEMV_X_REGISTERS : GEMV_X_SHARED;
-        return in_bytes;
-    }
-    const uint32_t in_floats = float_x_bytes(c->batch, layout->blocks);
-    if (!norm && c->batch <= 8 && warp_blocks <= X_REGISTER_BLOCKS)
-        plan->x_place = GEMV_X_REGISTERS;
-    else
-        plan->x_place = norm || in_floats <= most_bytes ? GEMV_X_SHARED : GEMV_X_GLOBAL;
-    return plan->x_place == GEMV_X_SHARED ? in_floats : 0;
+    const uint32_t parts = divide_up(batch * 2, 8);
+    return plan->warps * warp_blocks * (256 * batch + sums * parts * 32) + plan->warps * batch * 4;
+}
+
+/** What choices depend on. */
+struct work {
+    const struct segue_quant_gemv_constants *constants;
+    struct quant_layout layout;
+    uint32_t batch;
+    /** Blocks of 128 columns, tiles of 16 rows. */
+    uint32_t blocks;
+    uint32_t tiles;
+    uint32_t processors;
+    /** More than MANY_TILES, and VERY_MANY_TILES, for each multiprocessor. */
+    bool many;
+    bool very_many;
+    /** Whether multiprocessors have SHARED_BYTES. */
+    bool roomy;
+    /** NULL: nothing is known. */
+    const struct gemv_measured *measured;
+};
+
+static struct work work_of(const struct segue_quant_gemv_constants *constants,
+                           const struct segue_device_info *device)
+{
+    const struct segue_quant_matrix matrix = segue_quant_gemv_matrix(constants);
+    struct segue_quant_pack_constants packing;
+    struct work work = {
+        .constants = constants,
+        .batch = constants->batch,
+        .tiles = divide_up(constants->rows, TILE_ROWS),
+        .processors = (uint32_t)device->multiprocessor_count,
+        .roomy = device->max_shared_memory_bytes >= SHARED_BYTES,
+    };
+    segue_quant_constants_of(&matrix, &packing);
+    segue_quant_layout_of(&packing, &work.layout);
+    work.blocks = work.layout.blocks;
+    if (work.roomy)
+        work.measured = segue_quant_gemv_measured(constants, device);
+    work.many = work.tiles > MANY_TILES * work.processors;
+    work.very_many = work.tiles > VERY_MANY_TILES * work.processors;
+    return work;
+}
+
+/** Whether to split x into bytes: that costs by the vector, and pays by the tile. */
+static bool splits_x(const struct work *work)
+{
+    if (work->batch > 4 && (work->batch > 8 || !work->very_many || work->blocks > FEW_BLOCKS))
+        return false;
+    const uint32_t most_bytes = work->roomy ? X_BYTES : SMALL_X_BYTES;
+    return work->blocks <= MOST_SPLIT_BLOCKS && work->blocks * 256 * work->batch <= most_bytes;
+}
+
+/** One vector with few columns and so many rows that a share does not fit the ring: gate and up
+ * rows of a small model. */
+static bool is_short_and_wide(const struct work *work)
+{
+    return work->batch == 1 && work->blocks <= FEW_BLOCKS && work->many && !work->very_many;
 }
 
 /** Warps of a thread block at most: more of them share the work on x and on scales, fewer that on
  *  sums. */
-static uint32_t most_warps(uint32_t batch, const struct quant_layout *layout, bool many)
+static uint32_t most_warps(const struct work *work)
 {
-    if (batch > 8)
-        return 8;
-    if (layout->blocks <= FEW_BLOCKS) {
-        if (many)
-            return batch <= 4 && layout->record_groups == 1 ? 4 : 8;
-        return batch <= 4 ? 8 : 16;
+    const uint32_t groups = work->layout.record_groups;
+    // Their sums have to fit, too.
+    if (work->batch > 8)
+        return work->roomy || work->batch <= 32 ? 8 : 4;
+    if (work->blocks <= FEW_BLOCKS) {
+        if (work->batch == 1 && work->very_many && groups == 1)
+            return 4;
+        return work->batch <= 4 || work->many ? 8 : 16;
     }
-    const bool wide = layout->blocks > SOME_BLOCKS || layout->record_groups == 4;
-    return batch > 4 || wide ? 16 : 8;
+    if (work->blocks <= SOME_BLOCKS && work->batch <= 4)
+        return work->blocks <= SOME_BLOCKS * 3 / 4 ? 12 : 8;
+    if (work->blocks <= SOME_BLOCKS)
+        return 16;
+    const bool in_shared = float_x_bytes(work->batch, work->blocks) <= FLOAT_X_BYTES;
+    return splits_x(work) || (work->batch > 4 && in_shared) ? 8 : 16;
+}
+
+/** Chooses where x is; returns the shared memory for it. */
+static uint32_t choose_x(const struct work *work, struct gemv_plan *plan)
+{
+    const struct segue_quant_gemv_constants *c = work->constants;
+    const bool norm = (c->flags & SEGUE_QUANT_NORM) != 0;
+    const uint32_t warp_blocks = divide_up(work->blocks, plan->warps);
+    const uint32_t sums = block_sums(c, &work->layout);
+    const uint32_t in_bytes = byte_x_bytes(work->batch, plan, warp_blocks, sums);
+    plan->bytes = splits_x(work) && in_bytes <= (work->roomy ? 2 * X_BYTES : 2 * SMALL_X_BYTES);
+    if (plan->bytes) {
+        const uint32_t parts = divide_up(work->batch * 2, 8);
+        const uint32_t kept = warp_blocks * parts * (8 + 2 * sums);
+        const uint32_t most = plan->warps <= 8 ? X_REGISTERS : X_REGISTERS_OF_MANY;
+        // One vector's is read so fast that registers are better left to the next kernel.
+        plan->x_place = (work->batch > 1 || warp_blocks == 1) && kept <= most ? GEMV_X_REGISTERS
+                                                                              : GEMV_X_SHARED;
+        return in_bytes;
+    }
+    const uint32_t in_floats = float_x_bytes(work->batch, work->blocks);
+    if (!norm && work->batch <= 8 && warp_blocks <= X_REGISTER_BLOCKS)
+        plan->x_place = GEMV_X_REGISTERS;
+    else if (norm || in_floats <= (work->roomy ? FLOAT_X_BYTES : SMALL_X_BYTES))
+        plan->x_place = GEMV_X_SHARED;
+    else
+        plan->x_place = GEMV_X_GLOBAL;
+    return plan->x_place == GEMV_X_SHARED ? in_floats : 0;
+}
+
+/** Shared memory for weights on their way, of a thread block that reads `share_bytes` of them. */
+static uint32_t ring_bytes(const struct work *work, const struct gemv_plan *plan,
+                           uint64_t share_bytes)
+{
+    if (!work->roomy)
+        return SMALL_RING_BYTES;
+    if (work->measured)
+        return work->measured->ring_kib << 10;
+    if (plan->grid > work->processors) {
+        const bool short_share = work->blocks <= FEW_BLOCKS
+                                     ? !work->very_many
+                                     : work->blocks <= SOME_BLOCKS && !work->many;
+        return short_share ? SHARED_RING_BYTES : minimum(RING_BYTES, plan->warps * WARP_RING_BYTES);
+    }
+    if (plan->late_trigger && is_short_and_wide(work))
+        return LATE_RING_BYTES;
+    if (plan->late_trigger && work->tiles <= work->processors)
+        return ONE_TILE_RING_BYTES;
+    if (share_bytes <= SHARE_RING_BYTES)
+        return (uint32_t)share_bytes;
+    if (work->blocks > LONGER_BLOCKS)
+        return LONGEST_RING_BYTES;
+    return plan->bytes && work->blocks > FEW_BLOCKS ? LONG_RING_BYTES : RING_BYTES;
+}
+
+/** Chooses slots of the ring in what is left beside `other_bytes` of shared memory: as large as
+ * lets two of them in. Returns whether two fit. */
+static bool choose_slots(const struct work *work, uint32_t other_bytes, struct gemv_plan *plan)
+{
+    const uint32_t most_bytes = work->roomy ? SHARED_BYTES : SMALL_SHARED_BYTES;
+    const uint32_t warp_blocks = divide_up(work->blocks, plan->warps);
+    const uint32_t tiles_each = divide_up(work->tiles, plan->grid);
+    const uint64_t share_bytes =
+        (uint64_t)tiles_each * plan->warps * warp_blocks * work->layout.block_bytes;
+    if (other_bytes >= most_bytes)
+        return false;
+    // A slot's barrier takes 8 bytes.
+    const uint32_t left_bytes = (most_bytes - other_bytes) / 1024 * 1016;
+    const uint32_t bytes = minimum(ring_bytes(work, plan, share_bytes), left_bytes);
+    const bool fits = share_bytes <= SHARE_RING_BYTES;
+    const bool one_tile = plan->late_trigger && tiles_each == 1;
+    plan->slot_blocks = choose_slot_blocks(warp_blocks, one_tile || fits ? 2 : 4);
+    while (plan->slot_blocks > 1 && warp_blocks * tiles_each > plan->slot_blocks &&
+           2 * plan->warps * plan->slot_blocks * work->layout.block_bytes > bytes)
+        plan->slot_blocks = choose_slot_blocks(warp_blocks, plan->slot_blocks - 1);
+    const uint32_t row_bytes = plan->warps * plan->slot_blocks * work->layout.block_bytes;
+    const uint32_t needed = tiles_each * divide_up(warp_blocks, plan->slot_blocks);
+    const uint32_t fitting = bytes / row_bytes;
+    plan->slots = minimum(needed, fitting < 2 ? 2 : fitting);
+    plan->shared_bytes =
+        plan->slots * row_bytes + (plan->warps * plan->slots + 1) / 2 * 16 + other_bytes;
+    return plan->shared_bytes <= most_bytes;
+}
+
+/** Whether multiprocessors have two thread blocks each: where that balances few tiles, or lets one
+ *  multiply while the other waits. */
+static bool has_two_each(const struct work *work, const struct gemv_plan *plan)
+{
+    if (work->measured)
+        return work->measured->blocks_each == 2;
+    if (work->batch > 8)
+        return false;
+    if (plan->x_place == GEMV_X_GLOBAL)
+        return true;
+    if (work->batch == 1 && plan->bytes) {
+        const bool few = work->blocks <= FEW_BLOCKS && work->tiles <= 2 * work->processors;
+        const bool is_long = work->blocks >= LONG_BLOCKS && work->blocks <= LONGER_BLOCKS;
+        if (few || is_long)
+            return true;
+    }
+    return work->many && work->batch <= 2 && work->blocks <= SOME_BLOCKS &&
+           !is_short_and_wide(work);
 }
 
 bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
                              const struct segue_device_info *device, struct gemv_plan *out_plan)
 {
-    const struct segue_quant_matrix matrix = segue_quant_gemv_matrix(constants);
-    struct segue_quant_pack_constants packing;
-    struct quant_layout layout;
-    segue_quant_constants_of(&matrix, &packing);
-    segue_quant_layout_of(&packing, &layout);
-
-    const bool roomy = device->max_shared_memory_bytes >= SHARED_BYTES;
-    const uint32_t batch = constants->batch;
-    const uint32_t blocks = layout.blocks;
-    const uint32_t tiles = divide_up(constants->rows, TILE_ROWS);
-    const uint32_t processors = (uint32_t)device->multiprocessor_count;
-    const bool many = tiles > MANY_TILES * processors;
+    const struct work work = work_of(constants, device);
     struct gemv_plan plan = {
-        .warps = choose_warps(blocks, most_warps(batch, &layout, many)),
-        .resident = batch > 16 ? 1 : 2,
+        .warps =
+            work.measured ? work.measured->warps : choose_warps(work.blocks, most_warps(&work)),
+        .resident = work.batch > 16 ? 1 : 2,
     };
-    const uint32_t x_bytes =
-        choose_x(constants, &layout, many, roomy ? X_BYTES : SMALL_X_BYTES, &plan);
-    const bool two_each = batch <= 8 && (plan.x_place == GEMV_X_GLOBAL ||
-                                         (many && batch <= 4 && blocks <= SOME_BLOCKS));
-    plan.grid = minimum(tiles, processors * (two_each ? 2 : 1));
+    const uint32_t x_bytes = choose_x(&work, &plan);
+    plan.grid = minimum(work.tiles, work.processors * (has_two_each(&work, &plan) ? 2 : 1));
+    const uint32_t tiles_each = divide_up(work.tiles, plan.grid);
+    // In a decoder, what adds a residual and what has many rows is followed by a product whose
+    // weights would come before this one's x.
+    const bool ends_part = (constants->flags & SEGUE_QUANT_RESIDUAL) != 0;
+    const bool one_tile = work.tiles <= work.processors;
+    const bool is_wide =
+        work.batch == 1 && work.many && !work.very_many && work.blocks <= SOME_BLOCKS;
+    plan.late_trigger = work.batch <= 2 && (one_tile || ends_part || is_wide);
+    if (work.measured)
+        plan.late_trigger = work.measured->late_trigger;
+    plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work.batch > 8 && work.many;
 
-    const uint32_t warp_blocks = divide_up(blocks, plan.warps);
-    const uint32_t tiles_each = divide_up(tiles, plan.grid);
-    plan.slot_blocks = choose_slot_blocks(warp_blocks, 4);
-    const uint32_t slot_bytes = plan.slot_blocks * layout.block_bytes;
-    const uint32_t needed = tiles_each * divide_up(warp_blocks, plan.slot_blocks);
-    const uint32_t ring_bytes =
-        roomy ? minimum(RING_BYTES, plan.warps * WARP_RING_BYTES) : SMALL_RING_BYTES;
-    const uint32_t fitting = ring_bytes / (plan.warps * slot_bytes);
-    plan.slots = minimum(needed, fitting < 2 ? 2 : fitting);
-
-    const uint32_t tile_floats = plan.warps * TILE_ROWS * batch;
+    const uint32_t tile_floats = plan.warps * TILE_ROWS * work.batch;
     plan.round_tiles =
         minimum(tiles_each, tile_floats < ROUND_FLOATS ? ROUND_FLOATS / tile_floats : 1);
-    plan.shared_bytes = plan.warps * plan.slots * slot_bytes +
-                        (plan.warps * plan.slots + 1) / 2 * 16 +
-                        2 * plan.round_tiles * tile_floats * 4 + x_bytes;
-    if (plan.shared_bytes > (roomy ? SHARED_BYTES : SMALL_SHARED_BYTES))
-        return false;
-    *out_plan = plan;
-    return true;
+    const uint32_t sums_bytes = 2 * plan.round_tiles * tile_floats * 4;
+    bool good = choose_slots(&work, sums_bytes + x_bytes, &plan);
+    if (!good && !plan.bytes && !(constants->flags & SEGUE_QUANT_NORM)) {
+        plan.x_place = GEMV_X_GLOBAL;
+        good = choose_slots(&work, sums_bytes, &plan);
+    }
+    if (good)
+        *out_plan = plan;
+    return good;
 }
 
 void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants,
@@ -186,6 +339,8 @@ void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants
         {"X_TYPE", constants->activation_type},
         {"OUT_TYPE", constants->result_type},
         {"FLAGS", constants->flags},
+        {"HEADS", constants->heads.heads},
+        {"KV_HEADS", constants->heads.kv_heads},
         {"WARPS", plan->warps},
         {"SLOTS", plan->slots},
         {"SLOT_BLOCKS", plan->slot_blocks},
@@ -193,6 +348,7 @@ void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants
         {"X_PLACE", (uint32_t)plan->x_place},
         {"BYTES", plan->bytes},
         {"RESIDENT", plan->resident},
+        {"LATE_TRIGGER", plan->late_trigger},
         {"LAYOUT_VERSION", SEGUE_QUANT_LAYOUT_VERSION},
     };
     for (uint32_t i = 0; i + 1 < GEMV_OPTION_COUNT; i++)

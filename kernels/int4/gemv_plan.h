@@ -32,15 +32,38 @@ struct gemv_plan {
     bool bytes;
     /** Thread blocks that a multiprocessor shall have registers for. */
     uint32_t resident;
+    /** Whether the next kernel may start only once this one's dependency is there, so that its
+     *  weights do not come before this one's x. */
+    bool late_trigger;
+    /** Whether x is read so often that a large cache is worth more than an overlap with the kernel
+     *  before, which takes shared memory. */
+    bool wants_cache;
     /** Dynamic shared memory. */
     uint32_t shared_bytes;
 };
+
+/** A shape and what measured best for it. */
+struct gemv_measured {
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t warps;
+    /** Of shared memory for weights on their way. */
+    uint32_t ring_kib;
+    /** Thread blocks that a multiprocessor has, at most. */
+    uint32_t blocks_each;
+    bool late_trigger;
+};
+
+/** What is known of that product on that device; NULL: nothing. Static. */
+const struct gemv_measured *
+segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,
+                          const struct segue_device_info *device);
 
 /** Chooses. Returns false where x has to be in shared memory and does not fit. */
 bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
                              const struct segue_device_info *device, struct gemv_plan *out_plan);
 
-#define GEMV_OPTION_COUNT 20
+#define GEMV_OPTION_COUNT 23
 #define GEMV_OPTION_BYTES 48
 
 /** Writes the options, e.g. "-DROWS=4096". */

@@ -6,15 +6,7 @@
 #include "layout.h"
 #include "number.h"
 
-static const char *const names[GEMV_ENTRY_COUNT] = {
-    "segue_quant_gemv_0", "segue_quant_gemv_1", "segue_quant_gemv_2", "segue_quant_gemv_3",
-    "segue_quant_gemv_4", "segue_quant_gemv_5", "segue_quant_gemv_6", "segue_quant_gemv_7",
-};
-
-const char *segue_quant_gemv_name(uint32_t flags)
-{
-    return names[flags & GEMV_BINDING_FLAGS];
-}
+#include <stdio.h>
 
 uint32_t segue_quant_gemv_bindings(uint32_t flags,
                                    enum gemv_binding out_bindings[GEMV_BINDING_COUNT])
@@ -28,8 +20,42 @@ uint32_t segue_quant_gemv_bindings(uint32_t flags,
         out_bindings[count++] = GEMV_BIAS;
     if (flags & SEGUE_QUANT_RESIDUAL)
         out_bindings[count++] = GEMV_RESIDUAL;
+    if (flags & SEGUE_QUANT_ROPE_KV)
+        out_bindings[count++] = GEMV_FREQUENCIES;
+    if (flags & (SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_ADVANCE))
+        out_bindings[count++] = GEMV_POSITION;
+    if (flags & SEGUE_QUANT_ROPE_KV) {
+        out_bindings[count++] = GEMV_K_CACHE;
+        out_bindings[count++] = GEMV_V_CACHE;
+    }
     out_bindings[count++] = GEMV_OUT;
+    if (flags & SEGUE_QUANT_ARGMAX) {
+        out_bindings[count++] = GEMV_TOKEN;
+        out_bindings[count++] = GEMV_STATE;
+    }
     return count;
+}
+
+struct segue_parameter segue_quant_gemv_parameter(enum gemv_binding binding, uint32_t flags)
+{
+    static const struct segue_parameter of_binding[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = {.access = SEGUE_ACCESS_READ, .align_bytes = 16},
+        [GEMV_PACKED] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        [GEMV_NORM] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
+        [GEMV_BIAS] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
+        [GEMV_RESIDUAL] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
+        [GEMV_FREQUENCIES] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
+        [GEMV_POSITION] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
+        [GEMV_K_CACHE] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 2},
+        [GEMV_V_CACHE] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 2},
+        [GEMV_OUT] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
+        [GEMV_TOKEN] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
+        [GEMV_STATE] = {.access = SEGUE_ACCESS_READ_WRITE, .align_bytes = 8},
+    };
+    struct segue_parameter parameter = of_binding[binding];
+    if (binding == GEMV_POSITION && (flags & SEGUE_QUANT_ADVANCE))
+        parameter.access = SEGUE_ACCESS_READ_WRITE;
+    return parameter;
 }
 
 struct segue_quant_matrix
@@ -46,6 +72,16 @@ segue_quant_gemv_matrix(const struct segue_quant_gemv_constants *constants)
     };
 }
 
+/** Results of a vector. */
+static uint64_t out_rows(const struct segue_quant_gemv_constants *constants)
+{
+    if (constants->flags & SEGUE_QUANT_SILU_MUL)
+        return constants->rows / 2;
+    if (constants->flags & SEGUE_QUANT_ROPE_KV)
+        return (uint64_t)constants->heads.heads * constants->pair_stride * 2;
+    return constants->rows;
+}
+
 void segue_quant_gemv_sizes(const struct segue_quant_gemv_constants *constants,
                             uint64_t out_sizes[GEMV_BINDING_COUNT])
 {
@@ -57,13 +93,21 @@ void segue_quant_gemv_sizes(const struct segue_quant_gemv_constants *constants,
         flags & SEGUE_QUANT_NORM
             ? 4
             : quant_type_bytes((enum segue_quant_type)constants->activation_type);
-    const uint64_t out_rows = flags & SEGUE_QUANT_SILU_MUL ? matrix.rows / 2 : matrix.rows;
     out_sizes[GEMV_X] = batch * matrix.columns * x_bytes;
     out_sizes[GEMV_PACKED] = segue_quant_packed_size_bytes(&matrix);
     out_sizes[GEMV_NORM] = flags & SEGUE_QUANT_NORM ? (uint64_t)matrix.columns * 2 : 0;
     out_sizes[GEMV_BIAS] = flags & SEGUE_QUANT_BIAS ? (uint64_t)matrix.rows * 4 : 0;
-    out_sizes[GEMV_OUT] = batch * out_rows * result_bytes;
+    out_sizes[GEMV_OUT] = batch * out_rows(constants) * result_bytes;
     out_sizes[GEMV_RESIDUAL] = flags & SEGUE_QUANT_RESIDUAL ? out_sizes[GEMV_OUT] : 0;
+    const bool rope = (flags & SEGUE_QUANT_ROPE_KV) != 0;
+    const uint64_t cache_elements = (uint64_t)constants->heads.capacity *
+                                    constants->heads.kv_heads * constants->pair_stride * 2;
+    out_sizes[GEMV_FREQUENCIES] = rope ? (uint64_t)matrix.pair_stride * 4 : 0;
+    out_sizes[GEMV_POSITION] = rope || (flags & SEGUE_QUANT_ADVANCE) ? batch * 4 : 0;
+    out_sizes[GEMV_K_CACHE] = rope ? cache_elements * result_bytes : 0;
+    out_sizes[GEMV_V_CACHE] = out_sizes[GEMV_K_CACHE];
+    out_sizes[GEMV_TOKEN] = flags & SEGUE_QUANT_ARGMAX ? batch * 4 : 0;
+    out_sizes[GEMV_STATE] = flags & SEGUE_QUANT_ARGMAX ? (batch + 1) * 8 : 0;
 }
 
 /** One launch: its constants, and the ranges of its bindings in parameter order. */
@@ -74,9 +118,20 @@ struct work {
     uint32_t count;
 };
 
+bool segue_quant_gemv_heads_fit(const struct segue_quant_gemv_constants *c)
+{
+    const struct segue_quant_heads *heads = &c->heads;
+    const uint64_t count = heads->heads + 2 * (uint64_t)heads->kv_heads;
+    // No products, which might not fit in 64 bits.
+    const uint64_t head_rows = 2 * (uint64_t)c->pair_stride;
+    return heads->heads != 0 && heads->kv_heads != 0 && heads->capacity != 0 && head_rows != 0 &&
+           c->rows % head_rows == 0 && c->rows / head_rows == count;
+}
+
 static bool is_sound(const struct segue_quant_gemv_constants *c, uint32_t parameter_count)
 {
     const uint32_t flags = c->flags;
+    enum gemv_binding bindings[GEMV_BINDING_COUNT];
     const bool silu = (flags & SEGUE_QUANT_SILU_MUL) != 0;
     const bool group_good = c->group_size == 32 || c->group_size == 64 || c->group_size == 128 ||
                             c->group_size == c->columns;
@@ -85,7 +140,9 @@ static bool is_sound(const struct segue_quant_gemv_constants *c, uint32_t parame
            c->batch <= SEGUE_QUANT_MAX_BATCH && c->pair_stride % 8 == 0 &&
            c->scale_type <= SEGUE_QUANT_F32 && c->zero <= SEGUE_QUANT_ZERO_MIDDLE_OFFSETS &&
            (!silu || (uint64_t)c->pair_stride * 2 == c->rows) &&
-           parameter_count == 4u + (uint32_t)__builtin_popcount(flags & GEMV_BINDING_FLAGS);
+           (!(flags & SEGUE_QUANT_ROPE_KV) || segue_quant_gemv_heads_fit(c)) &&
+           (!(flags & SEGUE_QUANT_ARGMAX) || out_rows(c) == c->rows) &&
+           parameter_count == segue_quant_gemv_bindings(flags, bindings) + 1;
 }
 
 static bool read_work(const struct segue_reference_launch *launch, struct work *out_work)
@@ -99,8 +156,11 @@ static bool read_work(const struct segue_reference_launch *launch, struct work *
     segue_quant_gemv_sizes(&work.constants, sizes);
     work.count = segue_quant_gemv_bindings(work.constants.flags, work.bindings);
     for (uint32_t i = 0; i < work.count; i++) {
-        const bool is_out = work.bindings[i] == GEMV_OUT;
-        work.ranges[i] = (struct launch_range){i, sizes[work.bindings[i]], !is_out, is_out};
+        const struct segue_parameter parameter =
+            segue_quant_gemv_parameter(work.bindings[i], work.constants.flags);
+        work.ranges[i] = (struct launch_range){
+            i, sizes[work.bindings[i]], parameter.access != SEGUE_ACCESS_WRITE,
+            parameter.access == SEGUE_ACCESS_WRITE || parameter.access == SEGUE_ACCESS_READ_WRITE};
     }
     *out_work = work;
     return true;
@@ -128,19 +188,62 @@ static void add_ranges(const struct segue_reference_launch *launch,
 }
 
 #define CONSTANTS_BYTES sizeof(struct segue_quant_gemv_constants)
-static const uint32_t sizes_0[] = {8, 8, 8, CONSTANTS_BYTES};
-static const uint32_t sizes_1[] = {8, 8, 8, 8, CONSTANTS_BYTES};
-static const uint32_t sizes_2[] = {8, 8, 8, 8, 8, CONSTANTS_BYTES};
-static const uint32_t sizes_3[] = {8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_3[] = {8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_4[] = {8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_5[] = {8, 8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_6[] = {8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_7[] = {8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_8[] = {8, 8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_9[] = {8, 8, 8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
 
-/** `optional`: how many of the flags with a binding are set in `mask`. */
-#define REFERENCE(mask, optional)                                                        \
-    {                                                                                    \
-        .name = "segue_quant_gemv_" #mask, .parameter_sizes = sizes_##optional,         \
-        .parameter_count = 4 + optional, .run = run, .ranges = add_ranges               \
+/** The set of flags with a binding, and how many bindings it has. */
+#define REFERENCE(flags, bindings)                                               \
+    {                                                                            \
+        .name = "segue_quant_gemv_" #flags, .parameter_sizes = sizes_##bindings, \
+        .parameter_count = bindings + 1, .run = run, .ranges = add_ranges        \
     }
 
 const struct segue_reference_kernel segue_quant_gemv_references[GEMV_ENTRY_COUNT] = {
-    REFERENCE(0, 0), REFERENCE(1, 1), REFERENCE(2, 1), REFERENCE(3, 2),
-    REFERENCE(4, 1), REFERENCE(5, 2), REFERENCE(6, 2), REFERENCE(7, 3),
+    // Bias is 1, residual 2, norm 4.
+    REFERENCE(0, 3),
+    REFERENCE(1, 4),
+    REFERENCE(2, 4),
+    REFERENCE(3, 5),
+    REFERENCE(4, 4),
+    REFERENCE(5, 5),
+    REFERENCE(6, 5),
+    REFERENCE(7, 6),
+    // Rotation and caches, 16.
+    REFERENCE(16, 7),
+    REFERENCE(17, 8),
+    REFERENCE(20, 8),
+    REFERENCE(21, 9),
+    // The greatest result, 32, and with the next position, 64.
+    REFERENCE(32, 5),
+    REFERENCE(33, 6),
+    REFERENCE(34, 6),
+    REFERENCE(35, 7),
+    REFERENCE(36, 6),
+    REFERENCE(37, 7),
+    REFERENCE(38, 7),
+    REFERENCE(39, 8),
+    REFERENCE(96, 6),
+    REFERENCE(97, 7),
+    REFERENCE(98, 7),
+    REFERENCE(99, 8),
+    REFERENCE(100, 7),
+    REFERENCE(101, 8),
+    REFERENCE(102, 8),
+    REFERENCE(103, 9),
 };
+
+const char *segue_quant_gemv_name(uint32_t flags)
+{
+    char name[32];
+    (void)snprintf(name, sizeof(name), "segue_quant_gemv_%u", flags & GEMV_BINDING_FLAGS);
+    for (uint32_t i = 0; i < GEMV_ENTRY_COUNT; i++) {
+        if (strcmp(segue_quant_gemv_references[i].name, name) == 0)
+            return segue_quant_gemv_references[i].name;
+    }
+    return NULL;
+}

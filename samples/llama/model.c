@@ -72,7 +72,9 @@ static void add_packed(struct builder *builder, struct llama_linear *linear,
                        struct llama_packed *packed, const char *prefix, const char *name)
 {
     struct llama_model *model = builder->model;
-    packed->weights.seed = next_seed(builder);
+    const uint64_t seed = next_seed(builder);
+    if (packed->weights.seed == 0)
+        packed->weights.seed = seed;
     // As scales of their own would have: the next one, which the tensor takes.
     packed->scales.seed = packed->weights.seed + 1;
     if (builder->status == SEGUE_OK)
@@ -86,24 +88,29 @@ static void add_packed(struct builder *builder, struct llama_linear *linear,
         model->tensors[linear->weights].packed = linear->packed;
 }
 
-/** Weights whose product with a vector of deviation 1 has deviation `gain`. Scales are of both
- * signs, so that the nibbles' mean of -0.5 does not add up along a row. */
-static struct llama_linear add_linear(struct builder *builder, uint32_t rows, uint32_t columns,
-                                      double gain, bool packs, const char *prefix, const char *name)
+/** @param matrix  name, rows, columns and pairs. */
+static struct llama_packed packed_of(struct segue_quant_matrix matrix, double reach)
 {
-    const double reach = gain / (INT4_DEVIATION * sqrt(columns));
-    struct llama_packed packed = {
-        .matrix = {.name = name,
-                   .rows = rows,
-                   .columns = columns,
-                   .bits = 4,
-                   .group_size = SEGUE_INT4_GROUP_SIZE},
+    matrix.bits = 4;
+    matrix.group_size = SEGUE_INT4_GROUP_SIZE;
+    return (struct llama_packed){
+        .matrix = matrix,
         .weights = {.kind = SEGUE_CONTENT_NIBBLES},
         .scales = {.kind = SEGUE_CONTENT_UNIFORM,
                    .dtype = SEGUE_DTYPE_BF16,
                    .a = -reach,
                    .b = reach},
     };
+}
+
+/** Weights whose product with a vector of deviation 1 has deviation `gain`. Scales are of both
+ * signs, so that the nibbles' mean of -0.5 does not add up along a row. */
+static struct llama_linear add_linear(struct builder *builder, uint32_t rows, uint32_t columns,
+                                      double gain, bool packs, const char *prefix, const char *name)
+{
+    const double reach = gain / (INT4_DEVIATION * sqrt(columns));
+    struct llama_packed packed = packed_of(
+        (struct segue_quant_matrix){.name = name, .rows = rows, .columns = columns}, reach);
     const uint64_t groups = (uint64_t)rows * columns / SEGUE_INT4_GROUP_SIZE;
     struct llama_linear linear = {.rows = rows, .columns = columns, .packed = LLAMA_NONE};
     if (packs) {
@@ -116,6 +123,22 @@ static struct llama_linear add_linear(struct builder *builder, uint32_t rows, ui
                          packed.weights, NULL, prefix, name);
     linear.scales =
         add(builder, SEGUE_MEMORY_CONSTANT, groups * 2, packed.scales, NULL, prefix, scales_name);
+    return linear;
+}
+
+/** A matrix that takes part in a fused step.
+ *  @param matrix  name, rows, columns and pairs.
+ *  @param seed    0: numbers of its own.
+ *  @param flags   of the product. */
+static struct llama_linear add_fused(struct builder *builder, struct segue_quant_matrix matrix,
+                                     double gain, uint64_t seed, uint32_t flags, const char *prefix)
+{
+    const double reach = gain / (INT4_DEVIATION * sqrt(matrix.columns));
+    struct llama_linear linear = {
+        .rows = matrix.rows, .columns = matrix.columns, .packed = LLAMA_NONE, .flags = flags};
+    struct llama_packed packed = packed_of(matrix, reach);
+    packed.weights.seed = seed;
+    add_packed(builder, &linear, &packed, prefix, matrix.name);
     return linear;
 }
 
@@ -138,6 +161,36 @@ static uint32_t add_cache(struct builder *builder, const char *prefix, const cha
                prefix, name);
 }
 
+/** q, k and v, and gate and up, are one matrix each. */
+static void add_fused_layer(struct builder *builder, struct llama_layer *layer, double gain,
+                            double o_gain, const char *prefix)
+{
+    const struct llama_shape *shape = builder->model->config.shape;
+    const uint32_t q_rows = shape->heads * shape->head_size;
+    const struct segue_quant_matrix qkv = {
+        .name = "qkv",
+        .rows = q_rows + 2 * shape->kv_heads * shape->head_size,
+        .columns = shape->hidden,
+        .pair_stride = shape->head_size / 2,
+    };
+    const struct segue_quant_matrix o = {.name = "o", .rows = shape->hidden, .columns = q_rows};
+    const struct segue_quant_matrix gate_up = {.name = "gate_up",
+                                               .rows = shape->ffn * 2,
+                                               .columns = shape->hidden,
+                                               .pair_stride = shape->ffn};
+    const struct segue_quant_matrix down = {
+        .name = "down", .rows = shape->hidden, .columns = shape->ffn};
+    layer->attention_norm = add_norm(builder, 1.0, 0.1, prefix, "attention_norm");
+    layer->q = add_fused(builder, qkv, 1.0, 0, SEGUE_QUANT_NORM | SEGUE_QUANT_ROPE_KV, prefix);
+    layer->o = add_fused(builder, o, o_gain, 0, SEGUE_QUANT_RESIDUAL, prefix);
+    layer->k_cache = add_cache(builder, prefix, "k_cache");
+    layer->v_cache = add_cache(builder, prefix, "v_cache");
+    layer->mlp_norm = add_norm(builder, 1.0, 0.1, prefix, "mlp_norm");
+    layer->gate =
+        add_fused(builder, gate_up, 1.0, 0, SEGUE_QUANT_NORM | SEGUE_QUANT_SILU_MUL, prefix);
+    layer->down = add_fused(builder, down, gain, 0, SEGUE_QUANT_RESIDUAL, prefix);
+}
+
 static void add_layer(struct builder *builder, uint32_t index)
 {
     const struct llama_shape *shape = builder->model->config.shape;
@@ -151,6 +204,10 @@ static void add_layer(struct builder *builder, uint32_t index)
     struct llama_layer *layer = &builder->model->layers[index];
     char prefix[24];
     snprintf(prefix, sizeof(prefix), "layer%u.", index);
+    if (builder->model->config.fused) {
+        add_fused_layer(builder, layer, gain, o_gain, prefix);
+        return;
+    }
     layer->attention_norm = add_norm(builder, 1.0, 0.1, prefix, "attention_norm");
     layer->q = add_linear(builder, q_rows, shape->hidden, 1.0, packs, prefix, "q");
     layer->k = add_linear(builder, kv_rows, shape->hidden, 1.0, packs, prefix, "k");
@@ -181,6 +238,8 @@ struct segue_gqa_decode_constants llama_model_attention(const struct llama_model
         .kv_heads = shape->kv_heads,
         .capacity = model->capacity,
         .scale = 1.0f / sqrtf((float)shape->head_size),
+        // A command buffer does one token, and moves the position at its end if at all.
+        .settled = 1,
     };
     segue_device_get_info(model->device, &info);
     constants.splits =
@@ -213,6 +272,11 @@ static void add_activations(struct builder *builder)
     model->activated = add_activation(builder, shape->ffn, 2, "activated");
     model->argmax_state = add_activation(builder, 2, 8, "argmax_state");
     model->logits = add_activation(builder, LLAMA_VOCABULARY, 4, "logits");
+    // Of several steps each takes what the one before it has found.
+    if (model->config.tokens > 1) {
+        model->next_token = model->token;
+        return;
+    }
     model->next_token =
         add(builder, SEGUE_MEMORY_HOST_VISIBLE, sizeof(uint32_t),
             (struct segue_content){.kind = SEGUE_CONTENT_ZERO}, NULL, "", "next_token");
@@ -241,6 +305,29 @@ static void add_inputs(struct builder *builder)
                           &model->position_value, "", "position");
 }
 
+/** The table of the embedding where that is the head, too; packed it is a second one. */
+static void add_head(struct builder *builder)
+{
+    struct llama_model *model = builder->model;
+    const struct llama_shape *shape = model->config.shape;
+    const double gain = sqrt(shape->hidden);
+    const struct segue_quant_matrix head = {
+        .name = "head", .rows = LLAMA_VOCABULARY, .columns = shape->hidden};
+    uint64_t seed = 0;
+    if (shape->is_tied && builder->status == SEGUE_OK)
+        seed = model->tensors[model->embedding.weights].content.seed;
+    if (model->config.fused)
+        model->head = add_fused(builder, head, gain, seed,
+                                SEGUE_QUANT_NORM | SEGUE_QUANT_ARGMAX |
+                                    (model->config.tokens > 1 ? SEGUE_QUANT_ADVANCE : 0),
+                                "");
+    else if (shape->is_tied)
+        model->head = model->embedding;
+    else
+        model->head = add_linear(builder, LLAMA_VOCABULARY, shape->hidden, gain,
+                                 model->config.packs, "", "head");
+}
+
 static segue_status add_all(struct llama_model *model)
 {
     struct builder builder = {.model = model};
@@ -252,9 +339,7 @@ static segue_status add_all(struct llama_model *model)
     model->embedding = add_linear(&builder, LLAMA_VOCABULARY, shape->hidden, sqrt(shape->hidden),
                                   false, "", "embedding");
     model->final_norm = add_norm(&builder, 0.0, 1.5 / sqrt(shape->hidden), "", "final_norm");
-    model->head = shape->is_tied ? model->embedding
-                                 : add_linear(&builder, LLAMA_VOCABULARY, shape->hidden,
-                                              sqrt(shape->hidden), model->config.packs, "", "head");
+    add_head(&builder);
     for (uint32_t i = 0; i < model->config.layers; i++)
         add_layer(&builder, i);
     return builder.status;
@@ -283,7 +368,7 @@ segue_status llama_model_create(segue_device *device, const struct llama_config 
         return SEGUE_OUT_OF_HOST_MEMORY;
     model->device = device;
     model->config = *config;
-    model->capacity = (config->context / 64 + 1) * 64;
+    model->capacity = ((config->context + config->tokens - 1) / 64 + 1) * 64;
     segue_status status = SEGUE_OUT_OF_HOST_MEMORY;
     model->layers = calloc(config->layers ? config->layers : 1, sizeof(*model->layers));
     if (!model->layers)
@@ -328,6 +413,18 @@ segue_status llama_model_fill(struct llama_model *model)
             return status;
     }
     return SEGUE_OK;
+}
+
+segue_status llama_model_rewind(const struct llama_model *model)
+{
+    if (model->config.tokens == 1)
+        return SEGUE_OK;
+    const segue_status status = segue_buffer_write(llama_model_buffer(model, model->token), 0,
+                                                   &model->token_value, sizeof(uint32_t));
+    if (status != SEGUE_OK)
+        return status;
+    return segue_buffer_write(llama_model_buffer(model, model->position), 0, &model->position_value,
+                              sizeof(uint32_t));
 }
 
 segue_buffer *llama_model_buffer(const struct llama_model *model, uint32_t tensor)

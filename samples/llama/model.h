@@ -26,14 +26,28 @@ struct llama_shape {
 };
 
 #define LLAMA_VOCABULARY 128256
+/** Of all norms. */
+#define LLAMA_EPSILON 1e-5f
 /** Shapes of matrices in one model, at most. */
 #define LLAMA_MAX_GEMVS 8
 /** "<|begin_of_text|>". */
 #define LLAMA_FIRST_TOKEN 128000
 #define LLAMA_MAX_CONTEXT 131071
+#define LLAMA_MAX_TOKENS 64
 
 /** The shape of that name ("1b", "3b", "8b"); NULL if there is none. */
 const struct llama_shape *llama_find_shape(const char *name);
+
+/** Nodes of a fused step. Bits. */
+enum llama_part {
+    LLAMA_PART_EMBEDDING = 1u << 0,
+    LLAMA_PART_QKV = 1u << 1,
+    LLAMA_PART_ATTENTION = 1u << 2,
+    LLAMA_PART_O = 1u << 3,
+    LLAMA_PART_GATE_UP = 1u << 4,
+    LLAMA_PART_DOWN = 1u << 5,
+    LLAMA_PART_HEAD = 1u << 6,
+};
 
 struct llama_config {
     const struct llama_shape *shape;
@@ -44,6 +58,14 @@ struct llama_config {
     uint64_t seed;
     /** Matrices that are only multiplied with are packed (segue/quant.h). */
     bool packs;
+    /** They are, and norms, rotation, residuals and activations are part of the products: layers
+     *  have one matrix for q, k and v, in `q`, and one for gate and up, in `gate`. */
+    bool fused;
+    /** Steps in a row, each from the token and the position that the one before it has left in
+     *  memory. More than one only of a fused step. */
+    uint32_t tokens;
+    /** Parts of a fused step that are not recorded, bits of llama_part: to see what they cost. */
+    uint32_t left_out;
 };
 
 /** A buffer and what it holds before a step. */
@@ -76,6 +98,8 @@ struct llama_linear {
      *  are used. */
     uint32_t packed;
     uint32_t gemv;
+    /** Of the product: segue_quant_gemv_flags. */
+    uint32_t flags;
 };
 
 struct llama_layer {
@@ -131,6 +155,9 @@ struct segue_gqa_decode_constants llama_model_attention(const struct llama_model
 
 /** Gives every buffer its content. */
 SEGUE_MUST_CHECK segue_status llama_model_fill(struct llama_model *model);
+
+/** Goes back to the first token and position, where steps have moved on from them. */
+SEGUE_MUST_CHECK segue_status llama_model_rewind(const struct llama_model *model);
 
 segue_buffer *llama_model_buffer(const struct llama_model *model, uint32_t tensor);
 

@@ -20,6 +20,9 @@ static const char help[] =
     "  --layers N         only the first N layers (all)\n"
     "  --context N        rows that the KV cache holds before the step (128)\n"
     "  --packed           pack the matrices that are only multiplied with, in the trace, too\n"
+    "  --fused            pack all matrices, and let their products do all else but attention\n"
+    "  --tokens N         with --fused: N steps in a row, each with the token and at the position\n"
+    "                     that the one before it has left in memory (1)\n"
     "  --seed N           seed of weights and cache (7)\n"
     "  --device URI       cuda://0, soft:// or auto (soft://)\n"
     "  --help             this text\n"
@@ -49,6 +52,10 @@ static bool check(struct llama_options *options, uint64_t layers)
         return false;
     }
     options->config.layers = layers == UINT32_MAX ? shape->layers : (uint32_t)layers;
+    if (options->config.tokens == 0 || (options->config.tokens > 1 && !options->config.fused)) {
+        fputs("segue-llama: --tokens is 1, or with --fused more\n", stderr);
+        return false;
+    }
     if (!options->out && !options->run) {
         fputs("segue-llama: nothing to do; give --out TRACE.json or --run (--help says more)\n",
               stderr);
@@ -97,6 +104,14 @@ static enum llama_options_result take(struct llama_options *options, int option,
     case 'p':
         options->config.packs = true;
         break;
+    case 'f':
+        options->config.packs = true;
+        options->config.fused = true;
+        break;
+    case 't':
+        good = parse_number("tokens", optarg, LLAMA_MAX_TOKENS, &number);
+        options->config.tokens = (uint32_t)number;
+        break;
     case 'h':
         fputs(help, stdout);
         return LLAMA_OPTIONS_HELP;
@@ -115,10 +130,11 @@ enum llama_options_result llama_options_parse(int count, char **arguments,
         {"seed", required_argument, NULL, 's'},    {"device", required_argument, NULL, 'd'},
         {"run", no_argument, NULL, 'r'},           {"expect", no_argument, NULL, 'e'},
         {"packed", no_argument, NULL, 'p'},        {"iterations", required_argument, NULL, 'i'},
+        {"fused", no_argument, NULL, 'f'},         {"tokens", required_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
     };
     struct llama_options options = {
-        .config = {.shape = llama_find_shape("1b"), .context = 128, .seed = 7},
+        .config = {.shape = llama_find_shape("1b"), .context = 128, .seed = 7, .tokens = 1},
         .device = "soft://",
         .iterations = 1,
     };

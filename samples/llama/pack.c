@@ -36,13 +36,15 @@ segue_status llama_pack_add(struct llama_model *model, const struct llama_packed
 segue_status llama_pack_find_gemv(struct llama_model *model, const struct llama_linear *linear,
                                   uint32_t *out_index)
 {
-    // Only the head's results are not rounded.
+    // Logits and the residual stream are not rounded.
     const enum segue_quant_type result_type =
-        linear->rows == LLAMA_VOCABULARY ? SEGUE_QUANT_F32 : SEGUE_QUANT_BF16;
+        linear->rows == LLAMA_VOCABULARY || (linear->flags & SEGUE_QUANT_RESIDUAL)
+            ? SEGUE_QUANT_F32
+            : SEGUE_QUANT_BF16;
     for (uint32_t i = 0; i < model->gemv_count; i++) {
         const struct segue_quant_gemv_constants *constants = &model->gemvs[i].constants;
         if (constants->rows == linear->rows && constants->columns == linear->columns &&
-            constants->result_type == (uint32_t)result_type) {
+            constants->flags == linear->flags && constants->result_type == (uint32_t)result_type) {
             *out_index = i;
             return SEGUE_OK;
         }
@@ -54,6 +56,11 @@ segue_status llama_pack_find_gemv(struct llama_model *model, const struct llama_
         .batch = 1,
         .activation_type = SEGUE_QUANT_BF16,
         .result_type = result_type,
+        .flags = linear->flags,
+        .epsilon = LLAMA_EPSILON,
+        .heads = {.heads = model->config.shape->heads,
+                  .kv_heads = model->config.shape->kv_heads,
+                  .capacity = model->capacity},
     };
     const segue_status status =
         segue_quant_gemv_create(model->device, &params, &model->gemvs[model->gemv_count]);
@@ -145,8 +152,10 @@ segue_status llama_pack_write(const struct llama_model *model, segue_trace_write
     const struct llama_packed *packed = &model->packed[tensor->packed];
     // Small, of all formats the same, with rows and columns beyond a tile and a block.
     struct segue_quant_matrix probe = packed->matrix;
-    probe.rows = 24;
+    probe.rows = probe.pair_stride != 0 ? 32 : 24;
     probe.columns = 160;
+    if (probe.pair_stride != 0)
+        probe.pair_stride = 16;
     struct segue_quant_plain_sizes sizes, probe_sizes;
     struct segue_quant_pack_constants constants, probe_constants;
     struct segue_trace_packing packing = {

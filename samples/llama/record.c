@@ -1,57 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "step.h"
+#include "record.h"
 
 #include <stdio.h>
 
 #define MAX_BINDINGS 8
-
-/** Records until a command fails. */
-struct recorder {
-    const struct llama_model *model;
-    segue_command_buffer *command_buffer;
-    segue_status status;
-};
 
 static uint32_t blocks(uint32_t count, uint32_t per_block)
 {
     return (count + per_block - 1) / per_block;
 }
 
-static void barrier(struct recorder *recorder)
+void llama_record_barrier(struct llama_recorder *recorder)
 {
     if (recorder->status == SEGUE_OK)
         recorder->status = segue_cmd_barrier(recorder->command_buffer, NULL);
 }
 
-static void begin_group(struct recorder *recorder, const char *label)
+static void begin_group(struct llama_recorder *recorder, const char *label)
 {
     if (recorder->status == SEGUE_OK)
         recorder->status = segue_cmd_begin_group(recorder->command_buffer, label);
 }
 
-static void end_group(struct recorder *recorder)
+static void end_group(struct llama_recorder *recorder)
 {
     if (recorder->status == SEGUE_OK)
         recorder->status = segue_cmd_end_group(recorder->command_buffer);
 }
 
-/** All of a tensor. */
-static struct segue_buffer_ref whole(const struct llama_model *model, uint32_t tensor)
+struct segue_buffer_ref llama_whole(const struct llama_model *model, uint32_t tensor)
 {
     return (struct segue_buffer_ref){.buffer = llama_model_buffer(model, tensor),
                                      .length_bytes = SEGUE_WHOLE_SIZE};
 }
 
-/** @param tensors  the bindings: indices of tensors, all of each. */
-static void dispatch(struct recorder *recorder, enum segue_decode_kernel kernel, uint32_t grid,
-                     const uint32_t *tensors, uint32_t tensor_count, const void *constants,
-                     uint32_t constants_size_bytes)
+void llama_record_dispatch(struct llama_recorder *recorder, enum segue_decode_kernel kernel,
+                           uint32_t grid, const uint32_t *tensors, uint32_t tensor_count,
+                           const void *constants, uint32_t constants_size_bytes)
 {
     if (recorder->status != SEGUE_OK)
         return;
     struct segue_buffer_ref bindings[MAX_BINDINGS];
     for (uint32_t i = 0; i < tensor_count; i++)
-        bindings[i] = whole(recorder->model, tensors[i]);
+        bindings[i] = llama_whole(recorder->model, tensors[i]);
     const struct segue_dispatch command = {
         .executable = recorder->model->executable,
         .entry_point = (uint32_t)kernel,
@@ -64,27 +55,24 @@ static void dispatch(struct recorder *recorder, enum segue_decode_kernel kernel,
     recorder->status = segue_cmd_dispatch(recorder->command_buffer, &command);
 }
 
-#define DISPATCH(recorder, kernel, grid, constants, ...)                               \
-    dispatch(recorder, kernel, grid, (const uint32_t[]){__VA_ARGS__},                  \
-             sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t), &(constants), \
-             sizeof(constants))
-
-static void rms_norm(struct recorder *recorder, uint32_t weight)
+static void rms_norm(struct llama_recorder *recorder, uint32_t weight)
 {
     const struct llama_model *model = recorder->model;
     const struct segue_rms_norm_constants constants = {.count = model->config.shape->hidden,
-                                                       .epsilon = 1e-5f};
-    DISPATCH(recorder, SEGUE_DECODE_RMS_NORM, 1, constants, model->hidden, weight, model->normed);
+                                                       .epsilon = LLAMA_EPSILON};
+    LLAMA_DISPATCH(recorder, SEGUE_DECODE_RMS_NORM, 1, constants, model->hidden, weight,
+                   model->normed);
 }
 
-static void linear(struct recorder *recorder, const struct llama_linear *layer, uint32_t from,
+static void linear(struct llama_recorder *recorder, const struct llama_linear *layer, uint32_t from,
                    uint32_t to)
 {
     const struct llama_model *model = recorder->model;
     if (layer->packed != LLAMA_NONE) {
-        const struct segue_quant_gemv_buffers buffers = {.x = whole(model, from),
-                                                         .packed = whole(model, layer->weights),
-                                                         .out = whole(model, to)};
+        const struct segue_quant_gemv_buffers buffers = {.x = llama_whole(model, from),
+                                                         .packed =
+                                                             llama_whole(model, layer->weights),
+                                                         .out = llama_whole(model, to)};
         if (recorder->status == SEGUE_OK)
             recorder->status = segue_quant_cmd_gemv(recorder->command_buffer,
                                                     &model->gemvs[layer->gemv], &buffers);
@@ -94,19 +82,19 @@ static void linear(struct recorder *recorder, const struct llama_linear *layer, 
                                                           .columns = layer->columns};
     const enum segue_decode_kernel kernel =
         to == model->logits ? SEGUE_DECODE_LINEAR_INT4_F32 : SEGUE_DECODE_LINEAR_INT4;
-    DISPATCH(recorder, kernel, blocks(layer->rows, 8), constants, from, layer->weights,
-             layer->scales, to);
+    LLAMA_DISPATCH(recorder, kernel, blocks(layer->rows, 8), constants, from, layer->weights,
+                   layer->scales, to);
 }
 
-static void residual_add(struct recorder *recorder)
+static void residual_add(struct llama_recorder *recorder)
 {
     const struct llama_model *model = recorder->model;
     const uint32_t count = model->config.shape->hidden;
-    DISPATCH(recorder, SEGUE_DECODE_RESIDUAL_ADD, blocks(count, 1024), count, model->hidden,
-             model->projected);
+    LLAMA_DISPATCH(recorder, SEGUE_DECODE_RESIDUAL_ADD, blocks(count, 1024), count, model->hidden,
+                   model->projected);
 }
 
-static void rope_and_cache(struct recorder *recorder, const struct llama_layer *layer)
+static void rope_and_cache(struct llama_recorder *recorder, const struct llama_layer *layer)
 {
     const struct llama_model *model = recorder->model;
     const struct llama_shape *shape = model->config.shape;
@@ -117,82 +105,97 @@ static void rope_and_cache(struct recorder *recorder, const struct llama_layer *
         .capacity = model->capacity,
     };
     const uint32_t pairs = (shape->heads + shape->kv_heads) * shape->head_size / 2;
-    DISPATCH(recorder, SEGUE_DECODE_ROPE_KV, blocks(pairs, 128), constants, model->q, model->k,
-             model->v, model->frequencies, model->position, layer->k_cache, layer->v_cache);
+    LLAMA_DISPATCH(recorder, SEGUE_DECODE_ROPE_KV, blocks(pairs, 128), constants, model->q,
+                   model->k, model->v, model->frequencies, model->position, layer->k_cache,
+                   layer->v_cache);
 }
 
-static void attend(struct recorder *recorder, const struct llama_layer *layer)
+void llama_record_attend(struct llama_recorder *recorder, const struct llama_layer *layer)
 {
     const struct llama_model *model = recorder->model;
     const uint32_t head_size = model->config.shape->head_size;
     const struct segue_gqa_decode_constants constants = llama_model_attention(model);
     struct segue_gqa_decode_sizes sizes;
     segue_gqa_decode_get_sizes(&constants, head_size, &sizes);
-    DISPATCH(recorder, segue_gqa_decode_kernel(head_size, false), sizes.grid, constants, model->q,
-             layer->k_cache, layer->v_cache, model->position, model->attended, model->arrived,
-             model->partials);
+    LLAMA_DISPATCH(recorder, segue_gqa_decode_kernel(head_size, false), sizes.grid, constants,
+                   model->q, layer->k_cache, layer->v_cache, model->position, model->attended,
+                   model->arrived, model->partials);
 }
 
-static void record_attention(struct recorder *recorder, const struct llama_layer *layer)
+static void record_attention(struct llama_recorder *recorder, const struct llama_layer *layer)
 {
     const struct llama_model *model = recorder->model;
+    if (model->config.fused) {
+        llama_record_fused_attention(recorder, layer);
+        return;
+    }
     rms_norm(recorder, layer->attention_norm);
-    barrier(recorder);
+    llama_record_barrier(recorder);
     linear(recorder, &layer->q, model->normed, model->q);
     linear(recorder, &layer->k, model->normed, model->k);
     linear(recorder, &layer->v, model->normed, model->v);
-    barrier(recorder);
+    llama_record_barrier(recorder);
     rope_and_cache(recorder, layer);
-    barrier(recorder);
-    attend(recorder, layer);
-    barrier(recorder);
+    llama_record_barrier(recorder);
+    llama_record_attend(recorder, layer);
+    llama_record_barrier(recorder);
     linear(recorder, &layer->o, model->attended, model->projected);
-    barrier(recorder);
+    llama_record_barrier(recorder);
     residual_add(recorder);
-    barrier(recorder);
+    llama_record_barrier(recorder);
 }
 
-static void record_mlp(struct recorder *recorder, const struct llama_layer *layer)
+static void record_mlp(struct llama_recorder *recorder, const struct llama_layer *layer)
 {
     const struct llama_model *model = recorder->model;
     const uint32_t ffn = model->config.shape->ffn;
+    if (model->config.fused) {
+        llama_record_fused_mlp(recorder, layer);
+        return;
+    }
     rms_norm(recorder, layer->mlp_norm);
-    barrier(recorder);
+    llama_record_barrier(recorder);
     linear(recorder, &layer->gate, model->normed, model->gate);
     linear(recorder, &layer->up, model->normed, model->up);
-    barrier(recorder);
-    DISPATCH(recorder, SEGUE_DECODE_SILU_MUL, blocks(ffn, 1024), ffn, model->gate, model->up,
-             model->activated);
-    barrier(recorder);
+    llama_record_barrier(recorder);
+    LLAMA_DISPATCH(recorder, SEGUE_DECODE_SILU_MUL, blocks(ffn, 1024), ffn, model->gate, model->up,
+                   model->activated);
+    llama_record_barrier(recorder);
     linear(recorder, &layer->down, model->activated, model->projected);
-    barrier(recorder);
+    llama_record_barrier(recorder);
     residual_add(recorder);
-    barrier(recorder);
+    llama_record_barrier(recorder);
 }
 
-static void record_embedding(struct recorder *recorder)
+static void record_embedding(struct llama_recorder *recorder)
 {
     const struct llama_model *model = recorder->model;
+    if (model->config.left_out & LLAMA_PART_EMBEDDING)
+        return;
     const struct segue_embed_int4_constants constants = {.vocabulary = model->embedding.rows,
                                                          .hidden = model->embedding.columns};
-    DISPATCH(recorder, SEGUE_DECODE_EMBED_INT4, blocks(constants.hidden, 2048), constants,
-             model->token, model->embedding.weights, model->embedding.scales, model->hidden);
-    barrier(recorder);
+    LLAMA_DISPATCH(recorder, SEGUE_DECODE_EMBED_INT4, blocks(constants.hidden, 2048), constants,
+                   model->token, model->embedding.weights, model->embedding.scales, model->hidden);
+    llama_record_barrier(recorder);
 }
 
-static void record_head(struct recorder *recorder)
+static void record_head(struct llama_recorder *recorder)
 {
     const struct llama_model *model = recorder->model;
     const uint32_t vocabulary = model->head.rows;
+    if (model->config.fused) {
+        llama_record_fused_head(recorder);
+        return;
+    }
     rms_norm(recorder, model->final_norm);
-    barrier(recorder);
+    llama_record_barrier(recorder);
     linear(recorder, &model->head, model->normed, model->logits);
-    barrier(recorder);
-    DISPATCH(recorder, SEGUE_DECODE_ARGMAX, blocks(vocabulary, 2048), vocabulary, model->logits,
-             model->next_token, model->argmax_state);
+    llama_record_barrier(recorder);
+    LLAMA_DISPATCH(recorder, SEGUE_DECODE_ARGMAX, blocks(vocabulary, 2048), vocabulary,
+                   model->logits, model->next_token, model->argmax_state);
 }
 
-static void record_step(struct recorder *recorder)
+static void record_step(struct llama_recorder *recorder)
 {
     const struct llama_model *model = recorder->model;
     begin_group(recorder, "embedding");
@@ -218,7 +221,7 @@ static void record_step(struct recorder *recorder)
 segue_status llama_step_record(const struct llama_model *model, enum segue_execution_mode mode,
                                segue_command_buffer **out_command_buffer)
 {
-    struct recorder recorder = {.model = model};
+    struct llama_recorder recorder = {.model = model};
     const struct segue_command_buffer_params params = {.mode = mode, .label = "step"};
     segue_status status =
         segue_command_buffer_create(model->device, &params, &recorder.command_buffer);

@@ -12,13 +12,20 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static segue_status run_once(segue_queue *queue, segue_command_buffer *command_buffer,
+/** All steps, from the first token on. */
+static segue_status run_once(const struct llama_model *model, segue_queue *queue,
+                             segue_command_buffer *command_buffer,
                              struct llama_step_times *out_times)
 {
-    const struct segue_execution execution = {.command_buffer = command_buffer};
-    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
+    struct segue_execution executions[LLAMA_MAX_TOKENS];
+    const uint32_t count = model->config.tokens;
+    for (uint32_t i = 0; i < count; i++)
+        executions[i] = (struct segue_execution){.command_buffer = command_buffer};
+    const struct segue_submission submission = {.executions = executions, .execution_count = count};
+    segue_status status = llama_model_rewind(model);
     const uint64_t start_ns = now_ns();
-    segue_status status = segue_queue_submit(queue, &submission);
+    if (status == SEGUE_OK)
+        status = segue_queue_submit(queue, &submission);
     if (status == SEGUE_OK)
         status = segue_queue_wait_idle(queue);
     if (status != SEGUE_OK)
@@ -47,8 +54,9 @@ static uint64_t median(uint64_t *values, uint32_t count)
     return values[count / 2];
 }
 
-static segue_status measure(segue_queue *queue, segue_command_buffer *command_buffer,
-                            uint32_t iterations, struct llama_step_times *out_times)
+static segue_status measure(const struct llama_model *model, segue_queue *queue,
+                            segue_command_buffer *command_buffer, uint32_t iterations,
+                            struct llama_step_times *out_times)
 {
     uint64_t *values = calloc((size_t)iterations * 3, sizeof(*values));
     if (!values)
@@ -56,7 +64,7 @@ static segue_status measure(segue_queue *queue, segue_command_buffer *command_bu
     segue_status status = SEGUE_OK;
     for (uint32_t i = 0; i < iterations && status == SEGUE_OK; i++) {
         struct llama_step_times times = {0};
-        status = run_once(queue, command_buffer, &times);
+        status = run_once(model, queue, command_buffer, &times);
         values[i] = times.issue_ns;
         values[iterations + i] = times.device_ns;
         values[2 * (size_t)iterations + i] = times.total_ns;
@@ -79,10 +87,10 @@ segue_status llama_step_run(const struct llama_model *model, segue_command_buffe
     if (status != SEGUE_OK)
         return status;
     struct llama_step_times first;
-    status = run_once(queue, command_buffer, &first);
+    status = run_once(model, queue, command_buffer, &first);
     if (status == SEGUE_OK && out_times) {
         if (iterations > 0)
-            status = measure(queue, command_buffer, iterations, out_times);
+            status = measure(model, queue, command_buffer, iterations, out_times);
         else
             *out_times = first;
     }

@@ -14,7 +14,7 @@ SEGUE_MUST_CHECK segue_status llama_step_record(const struct llama_model *model,
                                                 enum segue_execution_mode mode,
                                                 segue_command_buffer **out_command_buffer);
 
-/** Times of a step; medians where it ran several times. */
+/** Times of a step, or of all steps in a row; medians where they ran several times. */
 struct llama_step_times {
     uint64_t issue_ns;
     uint64_t device_ns;
@@ -22,7 +22,8 @@ struct llama_step_times {
     uint64_t total_ns;
 };
 
-/** Runs a recorded step once, and then `iterations` times more for the times.
+/** Runs a recorded step config.tokens times in one submission, and then `iterations` times more for
+ * the times.
  *  @param out_times NULL: not wanted. */
 SEGUE_MUST_CHECK segue_status llama_step_run(const struct llama_model *model,
                                              segue_command_buffer *command_buffer,

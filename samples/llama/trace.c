@@ -53,8 +53,10 @@ segue_status llama_trace_write(const struct llama_model *model,
     segue_status status = segue_trace_writer_create(model->device, path, &writer);
     if (status != SEGUE_OK)
         return status;
-    status = set_contents(writer, model);
+    status = llama_model_rewind(model);
     if (status == SEGUE_OK)
+        status = set_contents(writer, model);
+    for (uint32_t i = 0; i < model->config.tokens && status == SEGUE_OK; i++)
         status = segue_trace_writer_add_submission(writer, &submission);
     if (status == SEGUE_OK && expected)
         status = expect(writer, model, expected);

@@ -12,6 +12,8 @@ enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DEVICE = 77 };
 /** Larger than any matrix, and many times the L2 cache. */
 #define WEIGHTS_BYTES (1600ull << 20)
 #define QUICK_WEIGHTS_BYTES (8ull << 20)
+/** The largest matrix in bf16. */
+#define WIDE_BYTES (1100ull << 20)
 /** What a chain reads at least, in all. */
 #define CHAIN_BYTES (1200ull << 20)
 #define READER_THREADS 256
@@ -160,6 +162,7 @@ static bool measure_chain(struct gemv_bench *bench, record_fn record, const void
 struct chain {
     const struct segue_quant_gemv *gemv;
     segue_executable *reader;
+    const struct segue_quant_matrix *matrix;
     uint64_t bytes;
     uint64_t stride_bytes;
     uint32_t copies;
@@ -306,6 +309,14 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
     return good;
 }
 
+static segue_status record_dequantise(struct gemv_bench *bench, segue_command_buffer *commands,
+                                      const void *context, uint32_t index)
+{
+    const struct chain *chain = context;
+    return gemv_dequantise_record(commands, bench->dequantise, chain->matrix,
+                                  weights_of(bench, chain, index), whole(bench->wide));
+}
+
 static bool measure_product(struct gemv_bench *bench, const struct chain *floor_chain,
                             const struct segue_quant_matrix *matrix, uint32_t batch, uint32_t calls,
                             struct gemv_figures *figures)
@@ -333,10 +344,10 @@ static void print_figures(struct gemv_shape shape, uint32_t group, uint32_t batc
 {
     printf(
         "%6u x %5u  g%-3u m%-2u %8.2f MB  chain %8.2f us  floor %8.2f  speed %.2f  isolated %8.2f"
-        "  floor %8.2f  cublas bf16 %8.2f\n",
+        "  floor %8.2f  cublas bf16 %8.2f  dequantise %8.2f\n",
         shape.rows, shape.columns, group, batch, (double)f->bytes / 1e6, f->chain_ns / 1e3,
         f->floor_ns / 1e3, f->floor_ns / f->chain_ns, f->isolated_ns / 1e3,
-        f->isolated_floor_ns / 1e3, f->cublas_ns / 1e3);
+        f->isolated_floor_ns / 1e3, f->cublas_ns / 1e3, f->dequantise_ns / 1e3);
     fflush(stdout);
 }
 
@@ -350,7 +361,7 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
         .group_size = group,
         .zero = bench->points ? SEGUE_QUANT_ZERO_POINTS : SEGUE_QUANT_ZERO_MIDDLE,
     };
-    struct chain chain = {.bytes = segue_quant_packed_size_bytes(&matrix)};
+    struct chain chain = {.matrix = &matrix, .bytes = segue_quant_packed_size_bytes(&matrix)};
     chain.stride_bytes = (chain.bytes + 255) / 256 * 256;
     const uint64_t copies = bench->weights_bytes / chain.stride_bytes;
     chain.copies = copies > GEMV_MAX_COPIES ? GEMV_MAX_COPIES : (uint32_t)copies;
@@ -371,6 +382,9 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
         chain.reader = isolated_reader;
         good = good &&
                measure_chain(bench, record_read, &chain, call_count, &figures.isolated_floor_ns);
+        if (bench->dequantise)
+            good = good && measure_chain(bench, record_dequantise, &chain, 4 + call_count / 8,
+                                         &figures.dequantise_ns);
     }
     for (size_t i = 0; good && i < COUNT_OF(batches); i++) {
         if (!(batch_mask >> i & 1))
@@ -502,12 +516,15 @@ static bool open_bench(struct gemv_bench *bench, const struct options *options)
         ones[i] = 0x3F803F80u ^ (uint32_t)(i * 2654435761u & 0x007F007F);
     const bool good = ones && check(segue_buffer_write(bench->x, 0, ones, 4 << 20), "x");
     free(ones);
-    if (good && !bench->info.is_soft && !options->without_cublas) {
-        bench->cublas = gemv_cublas_open(0);
-        if (!bench->cublas)
-            fputs("segue-bench-gemv: without cuBLAS, which could not be opened\n", stderr);
-    }
-    return good;
+    if (!good || bench->info.is_soft || options->without_cublas)
+        return good;
+    bench->cublas = gemv_cublas_open(0);
+    if (!bench->cublas)
+        fputs("segue-bench-gemv: without cuBLAS, which could not be opened\n", stderr);
+    const struct segue_buffer_params wide = {.size_bytes = WIDE_BYTES};
+    return bench->bits != 4 || bench->points ||
+           (check(segue_buffer_create(bench->device, &wide, &bench->wide), "memory") &&
+            check(gemv_dequantise_create(bench->device, &bench->dequantise), "dequantising"));
 }
 
 static void close_bench(struct gemv_bench *bench)
@@ -515,6 +532,8 @@ static void close_bench(struct gemv_bench *bench)
     gemv_cublas_close(bench->cublas);
     segue_executable_destroy(bench->reader);
     segue_executable_destroy(bench->packing);
+    segue_executable_destroy(bench->dequantise);
+    segue_buffer_destroy(bench->wide);
     segue_semaphore_destroy(bench->done);
     segue_queue_destroy(bench->queue);
     segue_buffer_destroy(bench->out);

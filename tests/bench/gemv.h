@@ -36,6 +36,9 @@ struct gemv_bench {
     segue_executable *packing;
     segue_executable *reader;
     struct gemv_cublas *cublas;
+    /** Makes a matrix bf16, and where to; NULL for formats that it does not know. */
+    segue_executable *dequantise;
+    segue_buffer *wide;
     /** How long each chain is repeated. */
     uint32_t time_ms;
     /** Of a weight, and whether each group has a zero point. */
@@ -52,8 +55,17 @@ struct gemv_figures {
     double floor_ns;
     double isolated_floor_ns;
     double cublas_ns;
+    /** Making the matrix bf16, which is to be added to cuBLAS's time; a chain with full edges. */
+    double dequantise_ns;
     uint64_t bytes;
 };
+
+/** The kernel that makes a matrix of 4 bits, counted from the middle and with bf16 scales, one of
+ *  bf16; rows and columns are multiples of a block's. */
+segue_status gemv_dequantise_create(segue_device *device, segue_executable **out_executable);
+segue_status gemv_dequantise_record(segue_command_buffer *commands, segue_executable *executable,
+                                    const struct segue_quant_matrix *matrix,
+                                    struct segue_buffer_ref packed, struct segue_buffer_ref out);
 
 /** cuBLAS on its own stream of the device's primary context; NULL if the library is not there. */
 struct gemv_cublas *gemv_cublas_open(int32_t driver_device);

@@ -73,7 +73,8 @@ static bool prepare_graph(struct segue_bench *bench, struct contest *contest,
     if (good && !figures->left_out) {
         figures->node_count = shape.node_count;
         figures->edge_count = shape.edge_count;
-        CUresult result = segue_shapes_work_build(bench, &contest->work, &shape, &graph, NULL, &call);
+        CUresult result =
+            segue_shapes_work_build(bench, &contest->work, &shape, &graph, NULL, &call);
         if (result == CUDA_SUCCESS)
             result = instantiate(bench, graph, bench->options.quick ? 1 : INSTANTIATE_REPEATS,
                                  &figures->instantiate_ns, &contest->execs[lowering], &call);

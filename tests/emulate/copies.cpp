@@ -57,6 +57,12 @@ void arrive(uint32_t index)
     memset((uint8_t *)done.target + done.source_bytes, 0, done.bytes - done.source_bytes);
 }
 
+/** Blocks of a cluster have the same addresses. */
+uint32_t key_of(uint32_t address)
+{
+    return address + (cluster_rank() << 28);
+}
+
 barrier *find_barrier(uint32_t address)
 {
     for (uint32_t i = 0; i < barrier_count; i++) {
@@ -129,6 +135,7 @@ void copy_bulk(uint32_t target, const void *source, uint32_t bytes, uint32_t bar
         fail("starts a bulk copy of %u bytes, which is not a multiple of 16", bytes);
     check_target(target, source, bytes, 16);
     check_read(source, bytes, false, "cp.async.bulk");
+    barrier = key_of(barrier);
     find_barrier(barrier);
     copy *copy = add_copy();
     copy->target = shared_pointer(target, bytes);
@@ -144,12 +151,12 @@ void barrier_init(uint32_t address, uint32_t count)
     shared_pointer(address, 8);
     if (barrier_count == max_barriers)
         fail("has more barriers than the emulator can do");
-    barriers[barrier_count++] = barrier{address, count, count, 0, 0};
+    barriers[barrier_count++] = barrier{key_of(address), count, count, 0, 0};
 }
 
 void barrier_arrive(uint32_t address, uint32_t expected_bytes)
 {
-    barrier *barrier = find_barrier(address);
+    barrier *barrier = find_barrier(key_of(address));
     if (barrier->missing == 0)
         fail("arrives at a barrier once more than was agreed");
     barrier->bytes += expected_bytes;
@@ -159,6 +166,7 @@ void barrier_arrive(uint32_t address, uint32_t expected_bytes)
 
 bool barrier_try_wait(uint32_t address, uint32_t parity)
 {
+    address = key_of(address);
     barrier *barrier = find_barrier(address);
     if ((barrier->phase & 1) == parity && random_below(4) > 0) {
         for (uint32_t i = pending_count; i-- > 0;) {

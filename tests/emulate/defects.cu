@@ -190,3 +190,115 @@ KERNEL(past_shared)
     WAIT();
     ((u32 *)slots)[threadIdx.x + 256] = 0;
 }
+
+/* ---- Clusters of four blocks ----------------------------------------------------------------- */
+
+#define CLUSTER 4u
+
+__device__ __forceinline__ void cluster_arrive()
+{
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+}
+
+__device__ __forceinline__ void cluster_wait()
+{
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+}
+
+__device__ __forceinline__ void store_in_cluster(const u32 *place, u32 rank, u32 value)
+{
+    asm volatile("{\n\t.reg .u32 there;\n\t"
+                 "mapa.shared::cluster.u32 there, %0, %1;\n\t"
+                 "st.shared::cluster.u32 [there], %2;\n\t}" ::"r"(shared_address(place)),
+                 "r"(rank), "r"(value)
+                 : "memory");
+}
+
+// Thread i of block b: the sum over the blocks c of in[64 c + (64 - 16 b + i) % 64].
+template <bool BEGIN, bool END>
+__device__ inline void turn(u32 (*inbox)[64], const u32 *in, u32 *out)
+{
+    const u32 rank = blockIdx.x;
+    WAIT();
+    if (BEGIN) {
+        cluster_arrive();
+        cluster_wait();
+    }
+    for (u32 to = 0; to < CLUSTER; to++)
+        store_in_cluster(&inbox[rank][(threadIdx.x + 16 * to) % 64], to,
+                         in[rank * 64 + threadIdx.x]);
+    if (END) {
+        cluster_arrive();
+        cluster_wait();
+    }
+    u32 sum = 0;
+    for (u32 from = 0; from < CLUSTER; from++)
+        sum += inbox[from][threadIdx.x];
+    out[rank * 64 + threadIdx.x] = sum;
+}
+
+KERNEL(good_cluster)
+{
+    __shared__ u32 inbox[CLUSTER][64];
+    turn<true, true>(inbox, in, out);
+}
+
+KERNEL(no_cluster_begin)
+{
+    __shared__ u32 inbox[CLUSTER][64];
+    turn<false, true>(inbox, in, out);
+}
+
+KERNEL(no_cluster_end)
+{
+    __shared__ u32 inbox[CLUSTER][64];
+    turn<true, false>(inbox, in, out);
+}
+
+// All but the first block end when they have come to the barrier.
+KERNEL(ended_cluster)
+{
+    __shared__ u32 inbox[64];
+    WAIT();
+    cluster_arrive();
+    if (blockIdx.x > 0)
+        return;
+    cluster_wait();
+    store_in_cluster(inbox + threadIdx.x, 1, 1);
+    out[threadIdx.x] = 0;
+}
+
+KERNEL(beyond_cluster)
+{
+    __shared__ u32 inbox[1];
+    WAIT();
+    store_in_cluster(inbox, CLUSTER, 1);
+    out[threadIdx.x] = 0;
+}
+
+KERNEL(cluster_not_begun)
+{
+    WAIT();
+    cluster_wait();
+    out[threadIdx.x] = 0;
+}
+
+KERNEL(cluster_twice)
+{
+    WAIT();
+    cluster_arrive();
+    cluster_arrive();
+    out[threadIdx.x] = 0;
+}
+
+// Thread 0 of block 0 does not come.
+KERNEL(cluster_in_vain)
+{
+    WAIT();
+    if (blockIdx.x + threadIdx.x > 0) {
+        cluster_arrive();
+        cluster_wait();
+    }
+    __syncthreads();
+    out[threadIdx.x] = 0;
+}

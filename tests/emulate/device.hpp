@@ -19,6 +19,7 @@
 #define __restrict__ __restrict
 #define __align__(bytes) alignas(bytes)
 #define __launch_bounds__(...)
+#define __cluster_dims__(...)
 // All of it is poisoned before a block. In templates and inline functions a section cannot be
 // given: static shared memory belongs into the kernel itself.
 #define __shared__ static __attribute__((section("emulated_shared"), used))
@@ -98,6 +99,14 @@ inline unsigned __float_as_uint(float value)
 inline float __expf(float value)
 {
     return expf(value);
+}
+inline float __sinf(float value)
+{
+    return sinf(value);
+}
+inline float __cosf(float value)
+{
+    return cosf(value);
 }
 inline float __logf(float value)
 {

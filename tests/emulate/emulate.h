@@ -10,8 +10,8 @@
  * poison, and asynchronous copies arrive as late as they may: what a missing barrier or wait reads
  * is wrong.
  *
- * Not seen: what only blocks that run at the same time show, as they run one after the other here,
- * and orders that only weak memory gives (a missing fence).
+ * Not seen: what only blocks that run at the same time show, as they run one after the other here
+ * (those of a cluster in turns), and orders that only weak memory gives (a missing fence).
  *
  * One launch at a time; not thread-safe.
  */
@@ -45,6 +45,10 @@ struct emulate_binding {
     uint32_t phase_bytes;
     void *data;
     size_t size_bytes;
+    /** Of a constant one: bytes that a kernel before writes all the same. That inline assembly
+     * reads them before griddepcontrol.wait is noticed. */
+    size_t late_offset;
+    size_t late_bytes;
 };
 
 #define EMULATE_MAX_BINDINGS 16
@@ -56,6 +60,8 @@ struct emulate_launch {
     const char *kernel;
     uint32_t grid;
     uint32_t block;
+    /** Blocks of a cluster, up to 8; 0: none. */
+    uint32_t cluster;
     uint32_t dynamic_shared_bytes;
     const struct emulate_binding *bindings;
     uint32_t binding_count;

@@ -28,10 +28,13 @@ void entry_run(const struct entry_launch *launch, const char *what)
     while (count < entry->parameter_count &&
            entry->parameters[count].kind == SEGUE_PARAMETER_BINDING) {
         bindings[count] = (struct emulate_binding){
-            .access = access_of(entry->parameters[count].access),
+            .access = launch->is_settled[count] ? EMULATE_CONSTANT
+                                                : access_of(entry->parameters[count].access),
             .align_bytes = entry->parameters[count].align_bytes,
             .data = launch->memory[count],
             .size_bytes = launch->sizes[count],
+            .late_offset = launch->late_offset[count],
+            .late_bytes = launch->late_bytes[count],
         };
         count++;
     }
@@ -40,6 +43,7 @@ void entry_run(const struct entry_launch *launch, const char *what)
         .kernel = entry->name,
         .grid = launch->grid,
         .block = entry->block_size[0],
+        .cluster = launch->cluster,
         .dynamic_shared_bytes = entry->dynamic_shared_bytes,
         .bindings = bindings,
         .binding_count = count,

@@ -21,6 +21,12 @@ struct entry_launch {
     /** In order; changed by the launch. */
     void *memory[EMULATE_MAX_BINDINGS];
     size_t sizes[EMULATE_MAX_BINDINGS];
+    /** Bindings that count as constant whatever is declared, but for these bytes of them. */
+    bool is_settled[EMULATE_MAX_BINDINGS];
+    size_t late_offset[EMULATE_MAX_BINDINGS];
+    size_t late_bytes[EMULATE_MAX_BINDINGS];
+    /** Blocks of a cluster, for which the kernel is compiled; 0: none. */
+    uint32_t cluster;
     const void *constants;
     size_t constants_size_bytes;
     uint64_t seed;

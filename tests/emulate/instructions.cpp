@@ -178,6 +178,33 @@ void load_shared(const statement &s, state &state)
     }
 }
 
+void map_address(const statement &s, state &state)
+{
+    put(s, state, 0, 0, map_shared((uint32_t)get(s, state, 1), (uint32_t)get(s, state, 2)));
+}
+
+void store_in_cluster(const statement &s, state &state)
+{
+    const access access = access_of(s.mnemonic);
+    const uint32_t address = (uint32_t)get(s, state, 0);
+    check_aligned(address, access);
+    uint8_t *to = (uint8_t *)cluster_pointer(address, access.count * access.size_bytes);
+    for (uint32_t i = 0; i < access.count; i++) {
+        const uint64_t value = get(s, state, 1, i);
+        memcpy(to + i * access.size_bytes, &value, access.size_bytes);
+    }
+}
+
+void cluster_arrive(const statement &, state &)
+{
+    arrive_at_cluster();
+}
+
+void cluster_wait(const statement &, state &)
+{
+    wait_for_cluster();
+}
+
 void add_atomically(const statement &s, state &state)
 {
     const bool returns = strncmp(s.mnemonic, "atom", 4) == 0;
@@ -249,6 +276,10 @@ const struct {
     const char *mnemonic;
     instruction run;
 } instructions[] = {
+    {"barrier.cluster.arrive.relaxed.aligned", cluster_arrive},
+    {"barrier.cluster.arrive.release.aligned", cluster_arrive},
+    {"barrier.cluster.wait.acquire.aligned", cluster_wait},
+    {"mapa.shared::cluster.u32", map_address},
     {"griddepcontrol.wait", wait_grid},
     {"griddepcontrol.launch_dependents", launch_dependents},
     {"cvt.f32.f16", float_from_f16},
@@ -299,7 +330,7 @@ const struct {
     {"ld.volatile.global.", load_global},  {"ld.relaxed.gpu.global.", load_global},
     {"st.global.", store_global},          {"st.release.gpu.global.", store_global},
     {"st.volatile.global.", store_global}, {"st.relaxed.gpu.global.", store_global},
-    {"ld.shared.", load_shared},
+    {"ld.shared.", load_shared},           {"st.shared::cluster.", store_in_cluster},
 };
 
 } // namespace

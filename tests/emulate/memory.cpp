@@ -23,8 +23,10 @@ namespace
 const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 constexpr uint8_t canary = 0xC5;
 /** Static shared memory begins here in the 32-bit addresses, dynamic one at the other. */
-constexpr uint32_t static_window = 0x10000000;
+constexpr uint32_t static_window = 0x08000000;
 constexpr uint32_t dynamic_window = 0x400;
+/** Addresses in a block of the cluster have its rank, and one, above these bits. */
+constexpr uint32_t rank_shift = 28;
 
 struct region {
     uint8_t *mapping;
@@ -35,6 +37,8 @@ struct region {
     uint8_t *data;
     size_t size_bytes;
     enum emulate_access access;
+    size_t late_offset;
+    size_t late_bytes;
 };
 
 region regions[EMULATE_MAX_BINDINGS];
@@ -64,6 +68,8 @@ bool place(const emulate_binding *binding, bool lower_end, region *out_region)
     region.pages = region.mapping + page;
     region.access = binding->access;
     region.size_bytes = binding->size_bytes;
+    region.late_offset = binding->late_offset;
+    region.late_bytes = binding->late_bytes;
     mprotect(region.mapping, page, PROT_NONE);
     mprotect(region.pages + region.pages_bytes, page, PROT_NONE);
     memset(region.pages, canary, region.pages_bytes);
@@ -192,6 +198,10 @@ void check_read(const void *address, size_t size_bytes, bool constant, const cha
              region - regions);
     if (!is_open && region->access != EMULATE_CONSTANT)
         fail("%s touches binding %td before griddepcontrol.wait", what, region - regions);
+    const uint8_t *late = region->data + region->late_offset;
+    if (!is_open && from < late + region->late_bytes && from + size_bytes > late)
+        fail("%s touches what is late in binding %td before griddepcontrol.wait", what,
+             region - regions);
 }
 
 void describe_address(const void *address, char *out_text, size_t size_bytes)
@@ -239,6 +249,42 @@ uint32_t shared_address(const void *pointer)
     if (is_static(at))
         return static_window + (uint32_t)(at - __start_emulated_shared);
     fail("takes the shared address of %p, which is not shared memory", pointer);
+}
+
+size_t shared_bytes()
+{
+    return (size_t)(__stop_emulated_shared - __start_emulated_shared) + max_dynamic_shared_bytes;
+}
+
+void exchange_shared(uint8_t *keep, const uint8_t *bring)
+{
+    const size_t static_bytes = (size_t)(__stop_emulated_shared - __start_emulated_shared);
+    if (keep) {
+        memcpy(keep, __start_emulated_shared, static_bytes);
+        memcpy(keep + static_bytes, dynamic_shared, dynamic_bytes);
+    }
+    if (bring) {
+        memcpy(__start_emulated_shared, bring, static_bytes);
+        memcpy(dynamic_shared, bring + static_bytes, dynamic_bytes);
+    }
+}
+
+uint32_t map_shared(uint32_t address, uint32_t rank)
+{
+    shared_of_rank(rank); // Fails where there is none.
+    return (address & ((1u << rank_shift) - 1)) | (rank + 1) << rank_shift;
+}
+
+void *cluster_pointer(uint32_t address, uint32_t size_bytes)
+{
+    const uint32_t there = address & ((1u << rank_shift) - 1);
+    uint8_t *own = (uint8_t *)shared_pointer(there, size_bytes);
+    uint8_t *room = address >> rank_shift ? shared_of_rank((address >> rank_shift) - 1) : nullptr;
+    if (!room)
+        return own;
+    if (there >= static_window)
+        return room + (own - __start_emulated_shared);
+    return room + (__stop_emulated_shared - __start_emulated_shared) + (own - dynamic_shared);
 }
 
 void *shared_pointer(uint32_t address, uint32_t size_bytes)

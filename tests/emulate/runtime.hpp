@@ -20,6 +20,8 @@ namespace emulate
 /** Lanes of a warp. */
 constexpr uint32_t warp_size = 32;
 constexpr uint32_t max_threads = 1024;
+/** Blocks of a cluster. */
+constexpr uint32_t max_cluster = 8;
 constexpr uint32_t max_dynamic_shared_bytes = 227 << 10;
 
 struct index3 {
@@ -74,7 +76,17 @@ using warp_work = void (*)(uint32_t mask, void *const *arguments);
 void meet_warp(const char *what, const void *key, uint32_t mask, warp_work work, void *argument);
 
 uint32_t lane_index();
+/** Of all threads that exist at the same time. */
 uint32_t linear_thread();
+
+/** barrier.cluster: a thread that ends counts as having come for good. */
+void arrive_at_cluster();
+void wait_for_cluster();
+/** The running block's place in its cluster. */
+uint32_t cluster_rank();
+/** What another block of the cluster has in shared memory, in the order of exchange_shared; NULL
+ *  for the running one. */
+uint8_t *shared_of_rank(uint32_t rank);
 
 /** griddepcontrol.wait: opens the bindings for the running thread. */
 void wait_for_grid();
@@ -100,7 +112,15 @@ extern uint8_t *dynamic_shared;
 /** 32-bit addresses of shared memory, as PTX has them. */
 uint32_t shared_address(const void *pointer);
 void *shared_pointer(uint32_t address, uint32_t size_bytes);
+/** mapa: the address of the same place in another block's shared memory. */
+uint32_t map_shared(uint32_t address, uint32_t rank);
+/** Memory at an address that map_shared has made, or one of the block's own. */
+void *cluster_pointer(uint32_t address, uint32_t size_bytes);
 void poison(void *memory, size_t size_bytes);
+/** Bytes of a block's shared memory: static, then dynamic. */
+size_t shared_bytes();
+/** Keeps what is in shared memory, and puts another block's content there; NULL: neither. */
+void exchange_shared(uint8_t *keep, const uint8_t *bring);
 
 /* ---- Asynchronous copies (copies.cpp) -------------------------------------------------------- */
 

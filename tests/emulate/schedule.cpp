@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,12 +17,14 @@ namespace
 {
 
 constexpr size_t stack_bytes = 64 << 10;
+/** Threads of a launch that exist at the same time. */
+constexpr uint32_t max_fibers = 2048;
 /** Below each stack there is a page that nobody may touch. */
 const size_t guard_bytes = (size_t)sysconf(_SC_PAGESIZE);
 /** Turns of a block's threads after which they are taken to wait for what never comes. */
 constexpr uint64_t max_turns = 1u << 20;
 
-enum state { READY, AT_BLOCK, AT_WARP, AT_GRID, DONE };
+enum state { READY, AT_BLOCK, AT_WARP, AT_GRID, AT_CLUSTER, DONE };
 
 struct thread {
     void *stack_pointer;
@@ -36,21 +39,41 @@ struct thread {
     const void *key;
     uint32_t mask;
     void *argument;
+    /** Has come to the barrier of the cluster and not waited there yet; for which time. */
+    bool in_cluster;
+    uint32_t cluster_phase;
 };
 
-thread threads[max_threads];
+/** What a block has of its own. Blocks of a cluster take turns: each runs until none of its threads
+ *  can, then its shared memory makes way for the next one's. */
+struct block {
+    index3 index;
+    uint32_t rank;
+    bool started;
+    thread threads[max_threads];
+    /** Threads that can run, in no order. */
+    uint32_t ready[max_threads];
+    uint32_t ready_count;
+    uint32_t done_count, arrived_count, predicate_count, last_predicate_count;
+    /** Threads at griddepcontrol.wait go on when all others have come to where they wait, too:
+     *  opening and closing the bindings for each one costs. In some blocks they do not wait for the
+     *  others. */
+    uint32_t at_grid[max_threads];
+    uint32_t at_grid_count;
+    bool grid_gathers;
+    /** What it has in shared memory while another one runs. */
+    uint8_t *shared;
+};
+
+block blocks[max_cluster];
+uint32_t cluster_size;
+/** The one that runs. */
+block *self_block;
 uint32_t thread_count;
 uint32_t current;
-/** Threads that can run, in no order. */
-uint32_t ready[max_threads];
-uint32_t ready_count;
-uint32_t done_count, arrived_count, predicate_count, last_predicate_count;
-/** Threads at griddepcontrol.wait go on when all others have come to where they wait, too: opening
- *  and closing the bindings for each one costs. In some blocks they do not wait for the others. */
-uint32_t at_grid[max_threads];
-uint32_t at_grid_count;
-bool grid_gathers;
 uint64_t turns;
+/** barrier.cluster: how many threads have come to it, or have ended, and how often all have. */
+uint32_t cluster_arrived, cluster_phase;
 
 uint8_t *stacks;
 void *scheduler;
@@ -69,22 +92,44 @@ uint8_t *guard_of(uint32_t index)
     return stacks + index * (guard_bytes + stack_bytes);
 }
 
-void make_ready(uint32_t index)
+thread &self()
 {
-    threads[index].state = READY;
-    ready[ready_count++] = index;
+    return self_block->threads[current];
+}
+
+void make_ready(block *block, uint32_t index)
+{
+    block->threads[index].state = READY;
+    block->ready[block->ready_count++] = index;
 }
 
 void leave()
 {
-    emulate_switch(&threads[current].stack_pointer, scheduler);
+    emulate_switch(&self().stack_pointer, scheduler);
+}
+
+/** One more thread is at the cluster's barrier for good, or for this time. */
+void count_at_cluster()
+{
+    if (++cluster_arrived < cluster_size * thread_count)
+        return;
+    cluster_phase++;
+    cluster_arrived = 0;
+    for (uint32_t b = 0; b < cluster_size; b++) {
+        cluster_arrived += blocks[b].done_count;
+        for (uint32_t i = 0; i < thread_count; i++) {
+            if (blocks[b].threads[i].state == AT_CLUSTER)
+                make_ready(&blocks[b], i);
+        }
+    }
 }
 
 void thread_main()
 {
     running->call(running->function, parameters);
-    threads[current].state = DONE;
-    done_count++;
+    self().state = DONE;
+    self_block->done_count++;
+    count_at_cluster();
     leave();
     __builtin_trap();
 }
@@ -96,72 +141,114 @@ uint32_t existing_lanes(uint32_t first)
 }
 
 /** Says which threads wait for what, when none can run. */
-void describe_deadlock()
+void describe_deadlock(const block &block)
 {
-    uint32_t at_block = 0, line = 0;
+    uint32_t at_block = 0, at_cluster = 0, line = 0;
     const thread *lane = nullptr;
     for (uint32_t i = 0; i < thread_count; i++) {
-        if (threads[i].state == AT_BLOCK) {
+        const thread &thread = block.threads[i];
+        at_cluster += thread.state == AT_CLUSTER;
+        if (thread.state == AT_BLOCK) {
             at_block++;
-            line = (uint32_t)threads[i].line;
-        } else if (threads[i].state == AT_WARP && !lane) {
-            lane = &threads[i];
+            line = (uint32_t)thread.line;
+        } else if (thread.state == AT_WARP && !lane) {
+            lane = &thread;
         }
     }
     if (lane)
         snprintf(message, sizeof(message),
                  "%s, block %u: %u threads wait at __syncthreads (line %u), %u have ended, and "
                  "thread %u waits in vain for lanes 0x%08x of its warp at %s",
-                 running->name, block_index.x, at_block, line, done_count,
-                 (unsigned)(lane - threads), lane->mask, lane->what);
+                 running->name, block.index.x, at_block, line, block.done_count,
+                 (unsigned)(lane - block.threads), lane->mask, lane->what);
     else
         snprintf(message, sizeof(message),
-                 "%s, block %u: %u threads wait at __syncthreads (line %u), and %u have ended",
-                 running->name, block_index.x, at_block, line, done_count);
+                 "%s, block %u: %u threads wait at __syncthreads (line %u), %u for their cluster, "
+                 "and %u have ended",
+                 running->name, block.index.x, at_block, line, at_cluster, block.done_count);
     failed = true;
 }
 
 void give_turn()
 {
-    const uint32_t at = random_below(ready_count);
-    current = ready[at];
-    ready[at] = ready[--ready_count];
+    block &block = *self_block;
+    const uint32_t at = random_below(block.ready_count);
+    current = block.ready[at];
+    block.ready[at] = block.ready[--block.ready_count];
     thread_index = {current, 0, 0};
-    if (threads[current].waited != bindings_open)
-        set_open(bindings_open = threads[current].waited);
+    if (self().waited != bindings_open)
+        set_open(bindings_open = self().waited);
     in_thread = true;
-    emulate_switch(&scheduler, threads[current].stack_pointer);
+    emulate_switch(&scheduler, self().stack_pointer);
     in_thread = false;
 }
 
-bool next_is_there()
+bool next_is_there(block &block)
 {
-    if (ready_count == 0) {
-        while (at_grid_count > 0)
-            make_ready(at_grid[--at_grid_count]);
+    if (block.ready_count == 0) {
+        while (block.at_grid_count > 0)
+            make_ready(&block, block.at_grid[--block.at_grid_count]);
     }
-    return ready_count > 0 && !failed;
+    return block.ready_count > 0 && !failed;
 }
 
-void run_block(uint32_t block)
+void start_block(block &block, uint32_t index, uint32_t rank)
 {
-    block_index = {block, 0, 0};
-    at_grid_count = 0;
-    grid_gathers = random_below(8) > 0;
-    ready_count = done_count = arrived_count = predicate_count = 0;
-    turns = 0;
-    reset_shared(running_launch->dynamic_shared_bytes);
-    reset_copies();
+    block.index = {index, 0, 0};
+    block.rank = rank;
+    block.started = false;
+    block.at_grid_count = 0;
+    block.grid_gathers = random_below(8) > 0;
+    block.ready_count = block.done_count = block.arrived_count = block.predicate_count = 0;
     for (uint32_t i = 0; i < thread_count; i++) {
-        threads[i] = thread{};
-        threads[i].waited = !running_launch->grid_dependency;
-        threads[i].stack_pointer = make_fiber(guard_of(i) + guard_bytes, stack_bytes, thread_main);
-        make_ready(i);
+        const uint32_t fiber = rank * thread_count + i;
+        block.threads[i] = thread{};
+        block.threads[i].waited = !running_launch->grid_dependency;
+        block.threads[i].stack_pointer =
+            make_fiber(guard_of(fiber) + guard_bytes, stack_bytes, thread_main);
+        make_ready(&block, i);
     }
-    while (next_is_there())
+}
+
+/** Lets the threads of a block run until none can. */
+void run_block(block &block)
+{
+    if (self_block != &block) {
+        exchange_shared(self_block ? self_block->shared : nullptr,
+                        block.started ? block.shared : nullptr);
+        // What others have stored there before the block began is lost.
+        if (!block.started)
+            reset_shared(running_launch->dynamic_shared_bytes);
+        block.started = true;
+        self_block = &block;
+    }
+    block_index = block.index;
+    while (next_is_there(block))
         give_turn();
-    if (!failed && done_count < thread_count)
-        describe_deadlock();
+}
+
+/** A block, or the blocks of a cluster, which take turns in any order. */
+void run_cluster(uint32_t first)
+{
+    turns = 0;
+    cluster_arrived = cluster_phase = 0;
+    self_block = nullptr;
+    reset_copies();
+    for (uint32_t rank = 0; rank < cluster_size; rank++)
+        start_block(blocks[rank], first + rank, rank);
+    for (bool more = true; more && !failed;) {
+        more = false;
+        const uint32_t start = random_below(cluster_size);
+        for (uint32_t i = 0; i < cluster_size; i++) {
+            block &block = blocks[(start + i) % cluster_size];
+            more |= next_is_there(block);
+            run_block(block);
+        }
+    }
+    for (uint32_t rank = 0; rank < cluster_size && !failed; rank++) {
+        if (blocks[rank].done_count < thread_count)
+            describe_deadlock(blocks[rank]);
+    }
     if (!failed && count_pending_copies() > 0) {
         snprintf(message, sizeof(message),
                  "%s, block %u: %u copies into shared memory are on their way when the block ends",
@@ -173,14 +260,14 @@ void run_block(uint32_t block)
 void run_grid()
 {
     static uint32_t order[1 << 16];
-    const uint32_t count = running_launch->grid;
+    const uint32_t count = running_launch->grid / cluster_size;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t at = random_below(i + 1);
         order[i] = order[at];
         order[at] = i;
     }
     for (uint32_t i = 0; i < count && !failed; i++)
-        run_block(order[i]);
+        run_cluster(order[i] * cluster_size);
     if (!failed && running_launch->grid_dependency && !someone_waited) {
         snprintf(message, sizeof(message), "%s: no thread executes griddepcontrol.wait",
                  running->name);
@@ -225,13 +312,25 @@ bool make_stacks()
 {
     if (stacks)
         return true;
-    void *memory = mmap(nullptr, max_threads * (guard_bytes + stack_bytes), PROT_READ | PROT_WRITE,
+    void *memory = mmap(nullptr, max_fibers * (guard_bytes + stack_bytes), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return false;
     stacks = (uint8_t *)memory;
-    for (uint32_t i = 0; i < max_threads; i++)
+    for (uint32_t i = 0; i < max_fibers; i++)
         mprotect(guard_of(i), guard_bytes, PROT_NONE);
+    return true;
+}
+
+/** Where the blocks of a cluster keep their shared memory. */
+bool make_rooms()
+{
+    for (uint32_t rank = 0; cluster_size > 1 && rank < cluster_size; rank++) {
+        if (!blocks[rank].shared)
+            blocks[rank].shared = (uint8_t *)malloc(shared_bytes());
+        if (!blocks[rank].shared)
+            return false;
+    }
     return true;
 }
 
@@ -244,6 +343,10 @@ const char *check_launch(const emulate_launch *launch)
         return "the block has no size that a block can have";
     if (launch->grid == 0 || launch->grid > 1u << 16)
         return "the grid has no size that the emulator can do";
+    if (cluster_size > max_cluster || cluster_size * launch->block > max_fibers)
+        return "the cluster is larger than the emulator can do";
+    if (launch->grid % cluster_size != 0)
+        return "the grid is not a multiple of the cluster";
     if (launch->dynamic_shared_bytes > max_dynamic_shared_bytes)
         return "there is more dynamic shared memory than a block can have";
     if (launch->binding_count * 8 + launch->constants_size_bytes > sizeof(parameters))
@@ -251,7 +354,7 @@ const char *check_launch(const emulate_launch *launch)
     const size_t given = launch->binding_count * 8 + launch->constants_size_bytes;
     if ((given + 7) / 8 != (running->parameters_size_bytes + 7) / 8)
         return "the parameters are not as many bytes as the kernel takes";
-    if (!make_stacks() || !open_memory(launch))
+    if (!make_stacks() || !make_rooms() || !open_memory(launch))
         return "out of memory";
     return nullptr;
 }
@@ -286,7 +389,7 @@ void yield()
 {
     if (++turns > max_turns)
         fail("waits for what never comes");
-    make_ready(current);
+    make_ready(self_block, current);
     leave();
 }
 
@@ -297,48 +400,83 @@ uint32_t lane_index()
 
 uint32_t linear_thread()
 {
-    return current;
+    return self_block->rank * thread_count + current;
+}
+
+uint32_t cluster_rank()
+{
+    return self_block->rank;
+}
+
+uint8_t *shared_of_rank(uint32_t rank)
+{
+    if (rank >= cluster_size)
+        fail("reaches for block %u of a cluster of %u", rank, cluster_size);
+    if (blocks[rank].done_count == thread_count)
+        fail("reaches for shared memory of block %u of its cluster, which has ended", rank);
+    return rank == self_block->rank ? nullptr : blocks[rank].shared;
+}
+
+void arrive_at_cluster()
+{
+    if (self().in_cluster)
+        fail("comes to the cluster's barrier again without having waited there");
+    self().in_cluster = true;
+    self().cluster_phase = cluster_phase;
+    count_at_cluster();
+}
+
+void wait_for_cluster()
+{
+    if (!self().in_cluster)
+        fail("waits at the cluster's barrier without having come there");
+    self().in_cluster = false;
+    if (self().cluster_phase != cluster_phase)
+        return;
+    self().state = AT_CLUSTER;
+    leave();
 }
 
 uint32_t meet_block(int line, bool predicate)
 {
-    thread &self = threads[current];
-    self.state = AT_BLOCK;
-    self.line = line;
-    predicate_count += predicate;
-    if (++arrived_count == thread_count) {
-        arrived_count = 0;
-        last_predicate_count = predicate_count;
-        predicate_count = 0;
+    block &block = *self_block;
+    self().state = AT_BLOCK;
+    self().line = line;
+    block.predicate_count += predicate;
+    if (++block.arrived_count == thread_count) {
+        block.arrived_count = 0;
+        block.last_predicate_count = block.predicate_count;
+        block.predicate_count = 0;
         for (uint32_t i = 0; i < thread_count; i++) {
-            if (threads[i].line != line)
+            if (block.threads[i].line != line)
                 fail("is at __syncthreads of line %d, thread %u at that of line %d", line, i,
-                     threads[i].line);
-            make_ready(i);
+                     block.threads[i].line);
+            make_ready(&block, i);
         }
     }
     leave();
-    return last_predicate_count;
+    return block.last_predicate_count;
 }
 
 void meet_warp(const char *what, const void *key, uint32_t mask, warp_work work, void *argument)
 {
-    thread &self = threads[current];
+    block &block = *self_block;
+    thread &lane_of_self = self();
     const uint32_t first = current - current % warp_size;
     if (!(mask >> (current - first) & 1))
         fail("%s with mask 0x%08x, which the lane is not in", what, mask);
-    self.state = AT_WARP;
-    self.what = what;
-    self.key = key;
-    self.mask = mask;
-    self.argument = argument;
+    lane_of_self.state = AT_WARP;
+    lane_of_self.what = what;
+    lane_of_self.key = key;
+    lane_of_self.mask = mask;
+    lane_of_self.argument = argument;
     const uint32_t expected = mask & existing_lanes(first);
     void *arguments[warp_size] = {};
     bool complete = true;
     for (uint32_t lane = 0; lane < warp_size; lane++) {
         if (!(expected >> lane & 1))
             continue;
-        const thread &other = threads[first + lane];
+        const thread &other = block.threads[first + lane];
         complete &=
             other.state == AT_WARP && other.what == what && other.key == key && other.mask == mask;
         arguments[lane] = other.argument;
@@ -348,7 +486,7 @@ void meet_warp(const char *what, const void *key, uint32_t mask, warp_work work,
             work(expected, arguments);
         for (uint32_t lane = 0; lane < warp_size; lane++) {
             if (expected >> lane & 1)
-                make_ready(first + lane);
+                make_ready(&block, first + lane);
         }
     }
     leave();
@@ -356,12 +494,13 @@ void meet_warp(const char *what, const void *key, uint32_t mask, warp_work work,
 
 void wait_for_grid()
 {
-    const bool first_time = !threads[current].waited;
-    threads[current].waited = true;
+    block &block = *self_block;
+    const bool first_time = !self().waited;
+    self().waited = true;
     someone_waited = true;
-    if (first_time && grid_gathers) {
-        threads[current].state = AT_GRID;
-        at_grid[at_grid_count++] = current;
+    if (first_time && block.grid_gathers) {
+        self().state = AT_GRID;
+        block.at_grid[block.at_grid_count++] = current;
         leave();
     }
     if (!bindings_open)
@@ -377,6 +516,7 @@ const char *emulate_run(const emulate_launch *launch)
     running = find_kernel(launch->unit, launch->kernel);
     running_launch = launch;
     thread_count = launch->block;
+    cluster_size = launch->cluster > 1 ? launch->cluster : 1;
     random_state = (launch->seed + 1) * 0x9E3779B97F4A7C15u;
     failed = someone_waited = false;
     const char *problem = check_launch(launch);

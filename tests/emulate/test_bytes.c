@@ -73,8 +73,8 @@ static void test_fill(void **state)
 static void check_copy(uint64_t length_bytes, uint32_t from_phase, uint32_t to_phase)
 {
     const struct emulate_binding bindings[] = {
-        {EMULATE_READ, 16, from_phase, source, length_bytes},
-        {EMULATE_WRITE, 16, to_phase, target, length_bytes},
+        {EMULATE_READ, 16, from_phase, source, length_bytes, 0, 0},
+        {EMULATE_WRITE, 16, to_phase, target, length_bytes, 0, 0},
     };
     const struct emulate_launch launch = {
         .unit = "builtin",

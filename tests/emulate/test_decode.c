@@ -20,6 +20,9 @@ static void place(const struct kernel_case *test, struct entry_launch *launch)
         launch->memory[i] = malloc(launch->sizes[i]);
         assert_non_null(launch->memory[i]);
         memcpy(launch->memory[i], test->bindings[i].data, launch->sizes[i]);
+        launch->is_settled[i] = test->bindings[i].is_settled;
+        launch->late_offset[i] = test->bindings[i].late_offset;
+        launch->late_bytes[i] = test->bindings[i].late_bytes;
     }
 }
 
@@ -36,6 +39,9 @@ static void run_case(const struct kernel_case *test, uint32_t architecture, uint
         .constants_size_bytes = test->constant_count * 4,
         .seed = seed,
     };
+    // Attention is compiled for clusters from there on.
+    if (architecture >= 900 && strstr(launch.entry->name, "gqa_decode"))
+        launch.cluster = 8;
     place(test, &launch);
     entry_run(&launch, test->name);
     for (uint32_t i = 0; i < test->binding_count; i++)

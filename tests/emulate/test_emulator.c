@@ -13,11 +13,14 @@
 #define WORDS 256
 #define THREADS 64
 #define SEEDS 4
+#define CLUSTER 4
 
 static uint32_t in[WORDS], table[WORDS], out[WORDS];
 
+/** Kernels of clusters have that in their names. */
 static const char *run(const char *kernel, uint64_t seed)
 {
+    const uint32_t cluster = strstr(kernel, "cluster") ? CLUSTER : 0;
     const struct emulate_binding bindings[] = {
         {.access = EMULATE_READ, .align_bytes = 16, .data = in, .size_bytes = sizeof(in)},
         {.access = EMULATE_CONSTANT, .align_bytes = 16, .data = table, .size_bytes = sizeof(table)},
@@ -26,8 +29,9 @@ static const char *run(const char *kernel, uint64_t seed)
     const struct emulate_launch launch = {
         .unit = "defects",
         .kernel = kernel,
-        .grid = 1,
+        .grid = cluster ? cluster : 1,
         .block = THREADS,
+        .cluster = cluster,
         .dynamic_shared_bytes = WORDS * 4,
         .bindings = bindings,
         .binding_count = 3,
@@ -58,6 +62,44 @@ static void test_good_kernel(void **state)
     }
 }
 
+static uint32_t wanted_of_cluster(uint32_t block, uint32_t i)
+{
+    uint32_t sum = 0;
+    for (uint32_t from = 0; from < CLUSTER; from++)
+        sum += in[from * THREADS + (THREADS - 16 * block + i) % THREADS];
+    return sum;
+}
+
+/** How many words of `out` are not what all blocks of a cluster come to. */
+static uint32_t count_wrong_of_cluster(void)
+{
+    uint32_t wrong = 0;
+    for (uint32_t block = 0; block < CLUSTER; block++) {
+        for (uint32_t i = 0; i < THREADS; i++)
+            wrong += out[block * THREADS + i] != wanted_of_cluster(block, i);
+    }
+    return wrong;
+}
+
+static void test_clusters(void **state)
+{
+    (void)state;
+    uint32_t early = 0, late = 0;
+    for (uint64_t seed = 0; seed < 4 * SEEDS; seed++) {
+        const char *problem = run("good_cluster", seed);
+        if (problem)
+            fail_msg("%s", problem);
+        assert_int_equal(count_wrong_of_cluster(), 0);
+        // Which block runs first is random: not every time what is missing shows.
+        problem = run("no_cluster_begin", seed);
+        early += problem || count_wrong_of_cluster() > 0;
+        problem = run("no_cluster_end", seed);
+        late += problem || count_wrong_of_cluster() > 0;
+    }
+    assert_int_equal(early, 4 * SEEDS);
+    assert_int_equal(late, 4 * SEEDS);
+}
+
 static void test_defects_that_are_named(void **state)
 {
     (void)state;
@@ -80,6 +122,11 @@ static void test_defects_that_are_named(void **state)
         {"endless", "waits for what never comes"},
         {"wrong_constant", "reads binding 2 past the coherent path"},
         {"past_shared", "of dynamic shared memory, which has 1024"},
+        {"beyond_cluster", "reaches for block 4 of a cluster of 4"},
+        {"ended_cluster", "reaches for shared memory of block 1 of its cluster, which has ended"},
+        {"cluster_not_begun", "without having come there"},
+        {"cluster_twice", "again without having waited there"},
+        {"cluster_in_vain", "wait at __syncthreads"},
     };
     for (size_t i = 0; i < sizeof(defects) / sizeof(defects[0]); i++) {
         for (uint64_t seed = 0; seed < SEEDS; seed++) {
@@ -140,6 +187,12 @@ static void test_bad_launches(void **state)
     launch.grid = 1;
     launch.dynamic_shared_bytes = 228 << 10;
     assert_non_null(strstr(emulate_run(&launch), "dynamic shared memory"));
+    launch.dynamic_shared_bytes = 0;
+    launch.cluster = 9;
+    assert_non_null(strstr(emulate_run(&launch), "cluster"));
+    launch.cluster = 2;
+    assert_non_null(strstr(emulate_run(&launch), "multiple of the cluster"));
+    launch.cluster = 0;
     launch.kernel = "none";
     assert_non_null(strstr(emulate_run(&launch), "no such unit or kernel"));
     assert_true(emulate_has("defects", "good"));
@@ -151,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_kernel),
+        cmocka_unit_test(test_clusters),
         cmocka_unit_test(test_defects_that_are_named),
         cmocka_unit_test(test_defects_that_compute_wrongly),
         cmocka_unit_test(test_bad_launches),

@@ -160,32 +160,69 @@ static void test_reordering(void **state)
     check_reordering(4);
 }
 
-/** Computes the product; returns its results, which the caller frees. */
-static uint8_t *multiply(const struct emulate_product *what, const struct int4_product *product,
-                         uint8_t *packed, uint64_t seed)
+/** A copy that a kernel may write to; the caller frees it. */
+static uint8_t *copy_of(const void *from, size_t size_bytes)
 {
-    const struct segue_parameter of_binding[GEMV_BINDING_COUNT] = {
-        [GEMV_X] = {.access = SEGUE_ACCESS_READ, .align_bytes = 16},
-        [GEMV_PACKED] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
-        [GEMV_NORM] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 16},
-        [GEMV_BIAS] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
-        [GEMV_RESIDUAL] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
-        [GEMV_OUT] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 4},
-    };
+    uint8_t *copy = malloc(size_bytes + 1);
+    assert_non_null(copy);
+    if (from)
+        memcpy(copy, from, size_bytes);
+    else
+        memset(copy, 0xFF, size_bytes);
+    return copy;
+}
+
+/** Results and all else that the product has written. */
+static void check_product(const struct int4_product *product, uint8_t *const *memory)
+{
+    const uint32_t flags = product->params.flags;
+    const uint32_t batch = product->params.batch;
+    int4_product_check(product, memory[GEMV_OUT]);
+    int4_product_check_cache(product, 0, memory[GEMV_K_CACHE]);
+    int4_product_check_cache(product, 1, memory[GEMV_V_CACHE]);
+    if (!(flags & SEGUE_QUANT_ARGMAX))
+        return;
+    uint32_t tokens[SEGUE_QUANT_MAX_BATCH], positions[SEGUE_QUANT_MAX_BATCH];
+    uint64_t state[SEGUE_QUANT_MAX_BATCH + 1];
+    memcpy(tokens, memory[GEMV_TOKEN], batch * sizeof(*tokens));
+    memcpy(state, memory[GEMV_STATE], (batch + 1) * sizeof(*state));
+    memcpy(positions, memory[GEMV_POSITION], batch * sizeof(*positions));
+    int4_product_check_tokens(product, memory[GEMV_OUT], tokens);
+    for (uint32_t m = 0; m < batch; m++)
+        assert_int_equal(positions[m],
+                         product->positions[m] + ((flags & SEGUE_QUANT_ADVANCE) != 0));
+    for (uint32_t i = 0; i <= batch; i++)
+        assert_true(state[i] == 0);
+}
+
+/** Computes the product and checks what it comes to. */
+static void multiply(const struct emulate_product *what, const struct int4_product *product,
+                     uint8_t *packed, uint64_t seed)
+{
+    const uint32_t flags = what->constants.flags;
+    static const uint8_t zeros[(SEGUE_QUANT_MAX_BATCH + 1) * 8];
     uint64_t sizes[GEMV_BINDING_COUNT];
     enum gemv_binding bindings[GEMV_BINDING_COUNT];
     struct segue_parameter parameters[GEMV_BINDING_COUNT];
     segue_quant_gemv_sizes(&what->constants, sizes);
-    const uint32_t count = segue_quant_gemv_bindings(what->constants.flags, bindings);
-    uint8_t *out = malloc(sizes[GEMV_OUT]);
-    assert_non_null(out);
-    memset(out, 0xFF, sizes[GEMV_OUT]);
-    void *const memory[GEMV_BINDING_COUNT] = {
-        [GEMV_X] = product->x,       [GEMV_PACKED] = packed, [GEMV_NORM] = product->norm,
-        [GEMV_BIAS] = product->bias, [GEMV_OUT] = out,       [GEMV_RESIDUAL] = product->residual,
+    const uint32_t count = segue_quant_gemv_bindings(flags, bindings);
+    const size_t cache_bytes = sizes[GEMV_K_CACHE];
+    uint8_t *const memory[GEMV_BINDING_COUNT] = {
+        [GEMV_X] = product->x,
+        [GEMV_PACKED] = packed,
+        [GEMV_NORM] = product->norm,
+        [GEMV_BIAS] = product->bias,
+        [GEMV_RESIDUAL] = product->residual,
+        [GEMV_FREQUENCIES] = (uint8_t *)product->frequencies,
+        [GEMV_POSITION] = copy_of(product->positions, product->params.batch * sizeof(uint32_t)),
+        [GEMV_K_CACHE] = copy_of(product->caches[0], cache_bytes),
+        [GEMV_V_CACHE] = copy_of(product->caches[1], cache_bytes),
+        [GEMV_OUT] = copy_of(NULL, sizes[GEMV_OUT]),
+        [GEMV_TOKEN] = copy_of(NULL, sizes[GEMV_TOKEN]),
+        [GEMV_STATE] = copy_of(zeros, sizes[GEMV_STATE]),
     };
     const struct segue_entry_point entry = {
-        .name = segue_quant_gemv_name(what->constants.flags),
+        .name = segue_quant_gemv_name(flags),
         .parameters = parameters,
         .parameter_count = count,
         .block_size = {what->plan.warps * 32, 1, 1},
@@ -202,12 +239,16 @@ static uint8_t *multiply(const struct emulate_product *what, const struct int4_p
         .seed = seed,
     };
     for (uint32_t i = 0; i < count; i++) {
-        parameters[i] = of_binding[bindings[i]];
+        parameters[i] = segue_quant_gemv_parameter(bindings[i], flags);
         launch.memory[i] = memory[bindings[i]];
         launch.sizes[i] = sizes[bindings[i]];
     }
     entry_run(&launch, int4_product_name(&product->params));
-    return out;
+    check_product(product, memory);
+    static const enum gemv_binding copies[] = {GEMV_POSITION, GEMV_K_CACHE, GEMV_V_CACHE,
+                                               GEMV_OUT,      GEMV_TOKEN,   GEMV_STATE};
+    for (size_t i = 0; i < sizeof(copies) / sizeof(copies[0]); i++)
+        free(memory[copies[i]]);
 }
 
 static void test_products(void **state)
@@ -225,9 +266,7 @@ static void test_products(void **state)
             int4_case_make(&matrix, &params.matrix, (enum int4_flavour)flavour, i);
             int4_product_make(&product, &matrix, &params, (enum int4_flavour)flavour);
             uint8_t *packed = make_packed(&matrix);
-            uint8_t *out = multiply(&what, &product, packed, i + (uint64_t)flavour);
-            int4_product_check(&product, out);
-            free(out);
+            multiply(&what, &product, packed, i + (uint64_t)flavour);
             free(packed);
             int4_product_free(&product);
             int4_case_free(&matrix);

@@ -44,6 +44,7 @@ static const struct {
     {33, 900},
     {38, 900},
     {41, 900},
+    {47, 900},
     // Bulk copies; floats, batches of two and more parts.
     {12, 900},
     {20, 900},
@@ -58,6 +59,12 @@ static const struct {
     {29, 800},
     {33, 800},
     {40, 800},
+    // What products do with their sums.
+    {42, 900},
+    {43, 800},
+    {44, 900},
+    {45, 800},
+    {46, 900},
 };
 
 uint32_t emulate_product_count(void)
@@ -91,6 +98,7 @@ void emulate_product_make(uint32_t index, struct emulate_product *out_product)
                 .result_type = (uint32_t)params.result_type,
                 .flags = params.flags,
                 .epsilon = params.epsilon,
+                .heads = params.heads,
             },
     };
     snprintf(product.unit, sizeof(product.unit), "product_%u_sm_%u", product.shape,
@@ -129,10 +137,13 @@ static void make_fixed(enum fixed_unit kind, struct emulate_unit *unit)
 {
     static const char *const builtin[] = {SEGUE_BUILTIN_FILL_NAME, SEGUE_BUILTIN_COPY_NAME};
     static const char *const defects[] = {
-        "good",        "no_barrier",     "wrong_lane",  "early_read",     "early_write",
-        "no_wait",     "beyond",         "before",      "constant_write", "divergent",
-        "ended_lanes", "misaligned",     "late_slot",   "no_copy_wait",   "unfinished_copy",
-        "endless",     "wrong_constant", "past_shared",
+        "good",           "no_barrier",      "wrong_lane",      "early_read",
+        "early_write",    "no_wait",         "beyond",          "before",
+        "constant_write", "divergent",       "ended_lanes",     "misaligned",
+        "late_slot",      "no_copy_wait",    "unfinished_copy", "endless",
+        "wrong_constant", "past_shared",     "good_cluster",    "no_cluster_begin",
+        "no_cluster_end", "ended_cluster",   "beyond_cluster",  "cluster_not_begun",
+        "cluster_twice",  "cluster_in_vain",
     };
     struct segue_executable_params params;
     switch (kind) {

@@ -155,29 +155,103 @@ static double multiply(const struct int4_case *test, const double *x, uint32_t r
     return sum;
 }
 
-static void compute_expected(struct int4_product *product, const struct int4_case *test)
+/** What a row comes to, bias and all. */
+static double row_value(const struct int4_product *product, const struct int4_case *test,
+                        const double *x, uint32_t row)
+{
+    const double bias = product->bias ? int4_load(product->bias, SEGUE_QUANT_F32, row) : 0.0;
+    return multiply(test, x, row) + bias;
+}
+
+/** A vector's q, k and v. */
+static void expect_heads(struct int4_product *product, const struct int4_case *test,
+                         const double *x, size_t m)
+{
+    const struct segue_quant_heads *heads = &product->params.heads;
+    const size_t half = test->matrix.pair_stride, size = 2 * half;
+    const uint32_t position = product->positions[m];
+    for (uint32_t head = 0; head < heads->heads + 2 * heads->kv_heads; head++) {
+        const bool turns = head < heads->heads + heads->kv_heads;
+        for (uint32_t i = 0; i < half; i++) {
+            const uint32_t row = (uint32_t)(head * size + i);
+            const double angle = turns ? (double)((float)position * product->frequencies[i]) : 0.0;
+            const double first = row_value(product, test, x, row);
+            const double second = row_value(product, test, x, row + (uint32_t)half);
+            double *to = product->expected + m * heads->heads * size + row;
+            if (head >= heads->heads) {
+                if (position >= heads->capacity)
+                    continue;
+                const uint32_t kv_head = (head - heads->heads) % heads->kv_heads;
+                to = product->expected_caches[turns ? 0 : 1] +
+                     (position * heads->kv_heads + kv_head) * size + i;
+            }
+            to[0] = first * cos(angle) - second * sin(angle);
+            to[half] = second * cos(angle) + first * sin(angle);
+        }
+    }
+}
+
+static void expect_rows(struct int4_product *product, const struct int4_case *test, const double *x,
+                        size_t m)
 {
     const struct segue_quant_gemv_params *params = &product->params;
     const bool silu = (params->flags & SEGUE_QUANT_SILU_MUL) != 0;
     const uint32_t out_rows = silu ? params->matrix.rows / 2 : params->matrix.rows;
+    for (uint32_t row = 0; row < out_rows; row++) {
+        const size_t at = m * out_rows + row;
+        double value = row_value(product, test, x, row);
+        if (silu)
+            value *= multiply(test, x, row + out_rows) / (1.0 + exp(-value));
+        if (product->residual)
+            value += int4_load(product->residual, params->result_type, at);
+        product->expected[at] = value;
+    }
+}
+
+static void compute_expected(struct int4_product *product, const struct int4_case *test)
+{
+    const struct segue_quant_gemv_params *params = &product->params;
+    const bool rope = (params->flags & SEGUE_QUANT_ROPE_KV) != 0;
+    const bool silu = (params->flags & SEGUE_QUANT_SILU_MUL) != 0;
+    const uint32_t out_rows = rope   ? params->heads.heads * params->matrix.pair_stride * 2
+                              : silu ? params->matrix.rows / 2
+                                     : params->matrix.rows;
     double *x = multiplied_x(product);
     product->out_count = (size_t)params->batch * out_rows;
     product->expected = allocate(product->out_count * sizeof(double));
+    for (size_t which = 0; which < 2; which++) {
+        product->expected_caches[which] = allocate(product->cache_count * sizeof(double));
+        for (size_t i = 0; i < product->cache_count; i++)
+            product->expected_caches[which][i] = NAN;
+    }
     for (size_t m = 0; m < params->batch; m++) {
         const double *vector = x + m * params->matrix.columns;
-        for (uint32_t row = 0; row < out_rows; row++) {
-            const size_t at = m * out_rows + row;
-            double value = multiply(test, vector, row);
-            if (silu)
-                value *= multiply(test, vector, row + out_rows) / (1.0 + exp(-value));
-            if (product->bias)
-                value += int4_load(product->bias, SEGUE_QUANT_F32, row);
-            if (product->residual)
-                value += int4_load(product->residual, params->result_type, at);
-            product->expected[at] = value;
-        }
+        if (rope)
+            expect_heads(product, test, vector, m);
+        else
+            expect_rows(product, test, vector, m);
     }
     free(x);
+}
+
+/** Rotation, caches and positions: any that differ, the last of several beyond the capacity. */
+static void draw_heads(struct int4_product *product, struct int4_case *test)
+{
+    const struct segue_quant_gemv_params *params = &product->params;
+    const struct segue_quant_heads *heads = &params->heads;
+    const uint32_t half = params->matrix.pair_stride;
+    product->positions = allocate(params->batch * sizeof(uint32_t));
+    for (uint32_t m = 0; m < params->batch; m++)
+        product->positions[m] = m != 0 && m + 1 == params->batch ? 130003 : 7 + 2 * m;
+    if (!(params->flags & SEGUE_QUANT_ROPE_KV))
+        return;
+    product->frequencies = allocate(half * sizeof(float));
+    for (uint32_t i = 0; i < half; i++)
+        product->frequencies[i] = powf(5e5f, -(float)i / (float)half);
+    product->cache_count = (size_t)heads->capacity * heads->kv_heads * half * 2;
+    for (size_t which = 0; which < 2; which++)
+        product->caches[which] =
+            draw(test, params->result_type, product->cache_count, 0.0, 1.0, NULL);
 }
 
 void int4_product_make(struct int4_product *product, struct int4_case *test,
@@ -198,6 +272,12 @@ void int4_product_make(struct int4_product *product, struct int4_case *test,
     if (params->flags & SEGUE_QUANT_RESIDUAL)
         product->residual = draw(test, params->result_type,
                                  (size_t)params->batch * test->matrix.rows, 0.0, 0.1, NULL);
+    if (params->flags & SEGUE_QUANT_ARGMAX && product->bias) {
+        // Two that are the largest, beside which the sums are lost.
+        int4_store(product->bias, SEGUE_QUANT_F32, test->matrix.rows / 3, 0x1p20);
+        int4_store(product->bias, SEGUE_QUANT_F32, test->matrix.rows / 2, 0x1p20);
+    }
+    draw_heads(product, test);
     compute_expected(product, test);
 }
 
@@ -207,6 +287,12 @@ void int4_product_free(struct int4_product *product)
     free(product->norm);
     free(product->bias);
     free(product->residual);
+    free(product->frequencies);
+    free(product->positions);
+    for (size_t which = 0; which < 2; which++) {
+        free(product->caches[which]);
+        free(product->expected_caches[which]);
+    }
     free(product->expected);
 }
 
@@ -246,6 +332,45 @@ void int4_product_check(const struct int4_product *product, const uint8_t *out)
                  int4_product_tolerance(product));
 }
 
+void int4_product_check_cache(const struct int4_product *product, uint32_t which,
+                              const uint8_t *cache)
+{
+    const enum segue_quant_type type = product->params.result_type;
+    const double *expected = product->expected_caches[which];
+    double difference = 0.0, whole = 0.0;
+    for (size_t i = 0; i < product->cache_count; i++) {
+        const double actual = int4_load(cache, type, i);
+        if (isnan(expected[i])) {
+            if (actual != int4_load(product->caches[which], type, i))
+                fail_msg("%s: element %zu of cache %u has changed",
+                         int4_product_name(&product->params), i, which);
+            continue;
+        }
+        difference += pow(actual - expected[i], 2.0);
+        whole += pow(expected[i], 2.0);
+    }
+    if (product->cache_count != 0 && !(sqrt(difference / whole) <= int4_product_tolerance(product)))
+        fail_msg("%s: error of cache %u is %.3g", int4_product_name(&product->params), which,
+                 sqrt(difference / whole));
+}
+
+void int4_product_check_tokens(const struct int4_product *product, const uint8_t *out,
+                               const uint32_t *tokens)
+{
+    const size_t rows = product->params.matrix.rows;
+    for (size_t m = 0; m < product->params.batch; m++) {
+        size_t largest = 0;
+        for (size_t row = 1; row < rows; row++) {
+            if (int4_load(out, product->params.result_type, m * rows + row) >
+                int4_load(out, product->params.result_type, m * rows + largest))
+                largest = row;
+        }
+        if (tokens[m] != largest)
+            fail_msg("%s: token %u of vector %zu, not %zu", int4_product_name(&product->params),
+                     tokens[m], m, largest);
+    }
+}
+
 const char *int4_product_name(const struct segue_quant_gemv_params *params)
 {
     static char name[160];
@@ -267,9 +392,15 @@ const char *int4_product_name(const struct segue_quant_gemv_params *params)
 #define MIDDLE_OFFSETS SEGUE_QUANT_ZERO_MIDDLE_OFFSETS
 
 /** Rows, columns, bits, group, scales, zero, pairs; batch, activations, results, flags. */
-#define SHAPE(r, c, b, g, s, z, p, m, a, o, f)          \
-    {                                                   \
-        {NULL, r, c, b, g, s, z, p}, m, a, o, f, 1e-5f, \
+#define SHAPE(r, c, b, g, s, z, p, m, a, o, f)                     \
+    {                                                              \
+        {NULL, r, c, b, g, s, z, p}, m, a, o, f, 1e-5f, {0, 0, 0}, \
+    }
+/** Heads, heads of k and v, elements of a head; columns, group; batch, type, more flags. */
+#define HEADS_SHAPE(h, k, e, c, g, m, t, f)                                     \
+    {                                                                           \
+        {NULL, ((h) + 2 * (k)) * (e), c, 4, g, BF16, MIDDLE, (e) / 2}, m, t, t, \
+            SEGUE_QUANT_ROPE_KV | (f), 1e-5f, {h, k, 24},                       \
     }
 
 static const struct segue_quant_gemv_params shapes[] = {
@@ -324,6 +455,17 @@ static const struct segue_quant_gemv_params shapes[] = {
     SHAPE(64, 416, 8, 32, F16, POINTS, 16, 9, F16, F32, 0),
     SHAPE(64, 520, 8, 520, F32, POINTS, 0, 10, BF16, F32, 0),
     SHAPE(48, 512, 8, 64, F16, OFFSETS, 0, 2, F16, F32, 0),
+    // Rotation into caches.
+    HEADS_SHAPE(3, 1, 16, 512, 32, 1, BF16, SEGUE_QUANT_NORM),
+    HEADS_SHAPE(4, 2, 64, 160, 32, 3, F16, SEGUE_QUANT_BIAS),
+    // The largest result, in several rounds; equal ones.
+    SHAPE(1045, 160, 4, 32, BF16, MIDDLE, 0, 1, BF16, F32,
+          SEGUE_QUANT_NORM | SEGUE_QUANT_ARGMAX | SEGUE_QUANT_ADVANCE),
+    SHAPE(300, 160, 4, 32, BF16, MIDDLE, 0, 5, BF16, BF16, SEGUE_QUANT_BIAS | SEGUE_QUANT_ARGMAX),
+    // More results of a round than threads, and several rounds on a small device.
+    SHAPE(277, 1024, 4, 32, BF16, MIDDLE, 0, 8, BF16, F32, SEGUE_QUANT_BIAS | SEGUE_QUANT_RESIDUAL),
+    // Several pieces of a normalised vector for each lane, and warps with unequal parts.
+    SHAPE(32, 4736, 4, 32, BF16, MIDDLE, 0, 2, BF16, F32, SEGUE_QUANT_NORM),
 };
 
 uint32_t int4_shape_count(void)

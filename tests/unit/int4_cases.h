@@ -57,8 +57,15 @@ struct int4_product {
     uint8_t *norm;
     uint8_t *bias;
     uint8_t *residual;
+    float *frequencies;
+    uint32_t *positions;
+    /** Of k and of v, before. */
+    uint8_t *caches[2];
+    size_t cache_count;
     size_t out_count;
     double *expected;
+    /** NAN: as before. */
+    double *expected_caches[2];
 };
 
 /** @param params  its matrix is taken from `test`. */
@@ -73,6 +80,13 @@ double int4_product_error(const struct int4_product *product, const uint8_t *out
 double int4_product_tolerance(const struct int4_product *product);
 /** Fails the running test where the error is larger. */
 void int4_product_check(const struct int4_product *product, const uint8_t *out);
+
+/** The same for a cache: 0 is that of k. What is not written must not change. */
+void int4_product_check_cache(const struct int4_product *product, uint32_t which,
+                              const uint8_t *cache);
+/** Fails it where the tokens are not those of the results. */
+void int4_product_check_tokens(const struct int4_product *product, const uint8_t *out,
+                               const uint32_t *tokens);
 
 /** Describes a product in a static buffer, for messages. */
 const char *int4_product_name(const struct segue_quant_gemv_params *params);

@@ -30,6 +30,10 @@ struct kernel_case_binding {
     double *expected;
     /** Memory to work in: what is in it afterwards does not matter. */
     bool is_scratch;
+    /** No kernel before writes it but for these bytes. */
+    bool is_settled;
+    size_t late_offset;
+    size_t late_bytes;
 };
 
 struct kernel_case {

@@ -259,7 +259,8 @@ static void make_gqa(struct kernel_case *test, const struct variant *v)
 {
     const uint32_t head_size = head_size_of(v->kernel);
     const bool fp8 = segue_gqa_decode_kernel(head_size, true) == v->kernel;
-    const struct segue_gqa_decode_constants constants = {v->a, v->b, v->d, 0.25f, v->c};
+    const struct segue_gqa_decode_constants constants = {
+        v->a, v->b, v->d, 0.25f, v->c, strncmp(v->what, "settled", 7) == 0};
     const enum kernel_case_type type = fp8 ? KERNEL_CASE_E4M3 : KERNEL_CASE_BF16;
     const size_t cache_count = (size_t)v->b * head_size * v->d;
     struct segue_gqa_decode_sizes sizes;
@@ -281,8 +282,13 @@ static void make_gqa(struct kernel_case *test, const struct variant *v)
     // Scores so far apart that all but few weights are nothing, and their exponentials beyond f32.
     for (size_t i = 0; strcmp(v->what, "large scores") == 0 && i < (size_t)v->a * head_size; i++)
         kernel_case_set(test, q, i, 100.0 * kernel_case_get(test, q, i));
-    if (strcmp(v->what, "small grid") == 0)
-        test->grid = 2;
+    if (constants.settled) {
+        const size_t row_bytes = cache_count / v->d * kernel_case_type_size(type);
+        test->bindings[1].is_settled = test->bindings[2].is_settled = true;
+        test->bindings[1].late_offset = test->bindings[2].late_offset = v->e * row_bytes;
+        test->bindings[1].late_bytes = test->bindings[2].late_bytes = v->e < v->d ? row_bytes : 0;
+        test->bindings[position].is_settled = true;
+    }
 
     const size_t context = v->e < v->d ? v->e + 1 : v->d;
     double *expected = kernel_case_expect(test, out);
@@ -485,17 +491,27 @@ static const struct variant variants[] = {
     {SEGUE_DECODE_GQA_64, "context 1", 4, 2, 3, 9, 0},
     {SEGUE_DECODE_GQA_64, "shape of 1B", 32, 8, 1, 128, 99},
     {SEGUE_DECODE_GQA_64, "five splits", 8, 2, 5, 700, 690},
-    {SEGUE_DECODE_GQA_64, "small grid", 4, 2, 4, 300, 299},
+    {SEGUE_DECODE_GQA_64, "eight splits", 4, 2, 8, 300, 299},
+    {SEGUE_DECODE_GQA_64, "three clusters", 4, 1, 20, 2700, 2600},
+    {SEGUE_DECODE_GQA_64, "settled, context 1", 4, 2, 3, 9, 0},
+    {SEGUE_DECODE_GQA_64, "settled, one cluster", 8, 2, 8, 700, 690},
+    {SEGUE_DECODE_GQA_64, "settled, two clusters", 3, 1, 16, 2200, 2112},
+    {SEGUE_DECODE_GQA_64, "settled, beyond the capacity", 2, 1, 1, 5, 9},
     {SEGUE_DECODE_GQA_64, "more splits than rows", 3, 1, 9, 200, 131},
     {SEGUE_DECODE_GQA_64, "large scores", 4, 1, 2, 300, 260},
     {SEGUE_DECODE_GQA_64, "beyond the capacity", 2, 1, 1, 5, 9},
     {SEGUE_DECODE_GQA_64, "nineteen heads a kv head", 38, 2, 2, 140, 130},
     {SEGUE_DECODE_GQA_128, "shape of 3B", 24, 8, 1, 77, 76},
     {SEGUE_DECODE_GQA_128, "three splits", 3, 1, 3, 500, 443},
+    {SEGUE_DECODE_GQA_128, "settled, shape of 8B", 32, 8, 8, 66, 64},
     {SEGUE_DECODE_GQA_256, "two splits", 2, 1, 2, 200, 177},
+    {SEGUE_DECODE_GQA_256, "settled, one split", 2, 1, 1, 200, 143},
     {SEGUE_DECODE_GQA_FP8_64, "four splits", 8, 2, 4, 600, 513},
     {SEGUE_DECODE_GQA_FP8_64, "context 17", 4, 4, 1, 20, 16},
+    {SEGUE_DECODE_GQA_FP8_64, "settled, eight splits", 8, 2, 8, 600, 512},
+    {SEGUE_DECODE_GQA_FP8_64, "large scores", 4, 1, 2, 300, 260},
     {SEGUE_DECODE_GQA_FP8_128, "two splits", 4, 1, 2, 300, 290},
+    {SEGUE_DECODE_GQA_FP8_128, "settled, nine heads a kv head", 9, 1, 8, 300, 271},
     {SEGUE_DECODE_GQA_FP8_256, "two splits", 2, 1, 2, 200, 177},
     {SEGUE_DECODE_SILU_MUL, "one element", 1, 1, 0, 0, 0},
     {SEGUE_DECODE_SILU_MUL, "odd count", 1023, 8, 0, 0, 0},

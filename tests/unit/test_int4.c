@@ -306,17 +306,30 @@ static void check_product(const struct segue_quant_gemv_params *params, enum int
         .result_type = (uint32_t)params->result_type,
         .flags = params->flags,
         .epsilon = params->epsilon,
+        .heads = params->heads,
     };
     uint64_t sizes[GEMV_BINDING_COUNT];
     segue_quant_gemv_sizes(&constants, sizes);
     uint8_t *out = guarded(sizes[GEMV_OUT]);
+    uint32_t tokens[SEGUE_QUANT_MAX_BATCH];
     void *const memory[GEMV_BINDING_COUNT] = {
-        [GEMV_X] = product.x,       [GEMV_PACKED] = packed, [GEMV_NORM] = product.norm,
-        [GEMV_BIAS] = product.bias, [GEMV_OUT] = out,       [GEMV_RESIDUAL] = product.residual,
+        [GEMV_X] = product.x,
+        [GEMV_PACKED] = packed,
+        [GEMV_NORM] = product.norm,
+        [GEMV_BIAS] = product.bias,
+        [GEMV_RESIDUAL] = product.residual,
+        [GEMV_FREQUENCIES] = product.frequencies,
+        [GEMV_POSITION] = product.positions,
+        [GEMV_K_CACHE] = product.caches[0],
+        [GEMV_V_CACHE] = product.caches[1],
+        [GEMV_OUT] = out,
+        [GEMV_TOKEN] = tokens,
     };
     assert_int_equal(sizes[GEMV_X], product.x_bytes);
     assert_true(segue_quant_gemv_compute(&constants, memory));
     int4_product_check(&product, out);
+    if (params->flags & SEGUE_QUANT_ARGMAX)
+        int4_product_check_tokens(&product, out, tokens);
     release_guarded(out, sizes[GEMV_OUT]);
     free(packed);
     int4_product_free(&product);
@@ -335,13 +348,81 @@ static void test_product(void **state)
     }
 }
 
+/** Heads are as many as the rows make, and no product of theirs wraps. */
+static void test_heads(void **state)
+{
+    (void)state;
+    struct segue_quant_gemv_constants constants = {
+        .rows = 256, .pair_stride = 32, .heads = {.heads = 2, .kv_heads = 1, .capacity = 1}};
+    assert_true(segue_quant_gemv_heads_fit(&constants));
+    constants.heads.heads = 3;
+    assert_false(segue_quant_gemv_heads_fit(&constants));
+    constants.heads = (struct segue_quant_heads){1995, UINT32_MAX, 1};
+    constants.pair_stride = 1073741575;
+    constants.rows = 2146491134;
+    assert_false(segue_quant_gemv_heads_fit(&constants));
+}
+
+static bool count_range(struct segue_reference_ranges *ranges, uint64_t address,
+                        uint64_t size_bytes, bool read, bool write)
+{
+    (void)address, (void)size_bytes, (void)read, (void)write;
+    ++*(uint32_t *)ranges->driver;
+    return true;
+}
+
+/** Ranges that a reference states for these constants; 0 where it takes them for unsound. */
+static uint32_t count_ranges(const char *name, const struct segue_quant_gemv_constants *constants,
+                             uint32_t parameter_count)
+{
+    static const uint64_t address = 4096;
+    const void *parameters[GEMV_MAX_PARAMETERS];
+    for (uint32_t i = 0; i + 1 < parameter_count; i++)
+        parameters[i] = &address;
+    parameters[parameter_count - 1] = constants;
+    const struct segue_reference_launch launch = {.parameters = parameters,
+                                                  .parameter_count = parameter_count};
+    uint32_t count = 0;
+    struct segue_reference_ranges ranges = {.add_range = count_range, .driver = &count};
+    for (uint32_t i = 0; i < GEMV_ENTRY_COUNT; i++) {
+        if (strcmp(segue_quant_gemv_references[i].name, name) == 0)
+            segue_quant_gemv_references[i].ranges(&launch, &ranges);
+    }
+    return count;
+}
+
+/** The largest of all rows cannot be found among fewer results. */
+static void test_flags_of_a_launch(void **state)
+{
+    (void)state;
+    struct segue_quant_gemv_constants constants = {
+        .rows = 256,
+        .columns = 128,
+        .bits = 4,
+        .group_size = 32,
+        .pair_stride = 128,
+        .batch = 1,
+        .flags = SEGUE_QUANT_ARGMAX,
+    };
+    assert_int_equal(count_ranges("segue_quant_gemv_32", &constants, 6), 5);
+    constants.flags = SEGUE_QUANT_ARGMAX | SEGUE_QUANT_SILU_MUL;
+    assert_int_equal(count_ranges("segue_quant_gemv_32", &constants, 6), 0);
+    constants.pair_stride = 32;
+    constants.heads = (struct segue_quant_heads){.heads = 2, .kv_heads = 1, .capacity = 1};
+    constants.flags = SEGUE_QUANT_ROPE_KV;
+    assert_int_equal(count_ranges("segue_quant_gemv_16", &constants, 8), 7);
+    constants.flags = SEGUE_QUANT_ARGMAX | SEGUE_QUANT_ROPE_KV;
+    assert_int_equal(count_ranges("segue_quant_gemv_21", &constants, 10), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_row_ranges),
-        cmocka_unit_test(test_layout_by_hand), cmocka_unit_test(test_layout_of_bytes_by_hand),
-        cmocka_unit_test(test_packing),        cmocka_unit_test(test_packing_refuses_null),
-        cmocka_unit_test(test_product),
+        cmocka_unit_test(test_refusals),          cmocka_unit_test(test_row_ranges),
+        cmocka_unit_test(test_layout_by_hand),    cmocka_unit_test(test_layout_of_bytes_by_hand),
+        cmocka_unit_test(test_packing),           cmocka_unit_test(test_packing_refuses_null),
+        cmocka_unit_test(test_product),           cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_flags_of_a_launch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

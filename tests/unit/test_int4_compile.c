@@ -54,6 +54,7 @@ static void compile_product(const struct segue_quant_gemv_params *params, const 
         .result_type = (uint32_t)params->result_type,
         .flags = params->flags,
         .epsilon = params->epsilon,
+        .heads = params->heads,
     };
     const struct segue_device_info device = {
         .multiprocessor_count = 132,

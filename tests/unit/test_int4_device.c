@@ -160,21 +160,6 @@ static void test_packing(void **state)
     }
 }
 
-/** Records the product `count` times, one after the other, each into a view of its own. */
-static void multiply(struct segue_test *test, const struct segue_quant_gemv *gemv,
-                     struct segue_quant_gemv_buffers *buffers, const struct view *outs,
-                     uint32_t count)
-{
-    segue_command_buffer *commands = segue_test_begin(test);
-    for (uint32_t i = 0; i < count; i++) {
-        buffers->out = outs[i].ref;
-        CHECK_OK(segue_quant_cmd_gemv(commands, gemv, buffers));
-        CHECK_OK(segue_cmd_barrier(commands, NULL));
-    }
-    segue_test_run(test, commands);
-    segue_test_destroy(test, commands);
-}
-
 static void open_if(struct segue_test *test, const void *data, uint64_t size_bytes,
                     struct view *out_view)
 {
@@ -183,31 +168,120 @@ static void open_if(struct segue_test *test, const void *data, uint64_t size_byt
         open_view(test, data, size_bytes, out_view);
 }
 
+/** What a run of a product writes. */
+struct results {
+    struct view out;
+    struct view caches[2];
+    struct view position;
+    struct view token;
+    struct view state;
+};
+
+static void open_results(struct segue_test *test, const struct segue_quant_gemv *gemv,
+                         const struct int4_product *product, struct results *results)
+{
+    static const uint64_t zeros[SEGUE_QUANT_MAX_BATCH + 1];
+    const uint64_t batch = product->params.batch;
+    open_view(test, NULL, gemv->out_size_bytes, &results->out);
+    for (uint32_t which = 0; which < 2; which++)
+        open_if(test, product->caches[which], gemv->cache_size_bytes, &results->caches[which]);
+    open_view(test, product->positions, batch * sizeof(uint32_t), &results->position);
+    open_view(test, NULL, batch * sizeof(uint32_t), &results->token);
+    open_view(test, zeros, (batch + 1) * sizeof(uint64_t), &results->state);
+}
+
+static void close_results(struct segue_test *test, struct results *results)
+{
+    struct view *const views[] = {&results->out,      &results->caches[0], &results->caches[1],
+                                  &results->position, &results->token,     &results->state};
+    for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+        close_view(test, views[i]);
+}
+
+/** Records the product `count` times, one after the other, each into results of its own. */
+static void multiply(struct segue_test *test, const struct segue_quant_gemv *gemv,
+                     struct segue_quant_gemv_buffers *buffers, const struct results *results,
+                     uint32_t count)
+{
+    segue_command_buffer *commands = segue_test_begin(test);
+    for (uint32_t i = 0; i < count; i++) {
+        buffers->out = results[i].out.ref;
+        buffers->k_cache = results[i].caches[0].ref;
+        buffers->v_cache = results[i].caches[1].ref;
+        buffers->position = results[i].position.ref;
+        buffers->token = results[i].token.ref;
+        buffers->state = results[i].state.ref;
+        CHECK_OK(segue_quant_cmd_gemv(commands, gemv, buffers));
+        CHECK_OK(segue_cmd_barrier(commands, NULL));
+    }
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+}
+
+/** What the largest results are, and that nothing else is left behind. */
+static void check_tokens(const struct int4_product *product, const struct results *results,
+                         const uint8_t *out)
+{
+    const uint32_t batch = product->params.batch;
+    uint32_t *tokens = (uint32_t *)read_view(&results->token);
+    uint32_t *positions = (uint32_t *)read_view(&results->position);
+    uint64_t *state = (uint64_t *)read_view(&results->state);
+    int4_product_check_tokens(product, out, tokens);
+    for (uint32_t m = 0; m < batch; m++)
+        assert_int_equal(positions[m], product->positions[m] +
+                                           ((product->params.flags & SEGUE_QUANT_ADVANCE) != 0));
+    for (uint32_t i = 0; i <= batch; i++)
+        assert_true(state[i] == 0);
+    free(tokens);
+    free(positions);
+    free(state);
+}
+
+static void check_results(const struct int4_product *product, const struct results *results)
+{
+    uint8_t *out = read_view(&results[0].out);
+    int4_product_check(product, out);
+    expect_bytes(&results[1].out, out); // The same bits every time.
+    for (uint32_t which = 0; which < 2 && product->cache_count != 0; which++) {
+        uint8_t *cache = read_view(&results[0].caches[which]);
+        int4_product_check_cache(product, which, cache);
+        expect_bytes(&results[1].caches[which], cache);
+        free(cache);
+    }
+    for (uint32_t i = 0; i < 2 && (product->params.flags & SEGUE_QUANT_ARGMAX); i++)
+        check_tokens(product, &results[i], out);
+    free(out);
+}
+
 static void check_product(struct segue_test *test, const struct segue_quant_gemv *gemv,
                           const struct int4_product *product, struct segue_buffer_ref packed)
 {
     enum { REPEATS = 2 };
-    const uint64_t rows = product->params.matrix.rows;
-    struct view x, norm, bias, residual, outs[REPEATS];
+    const struct segue_quant_matrix *matrix = &product->params.matrix;
+    struct view x, norm, bias, residual, frequencies;
+    struct results results[REPEATS];
     open_view(test, product->x, product->x_bytes, &x);
-    open_if(test, product->norm, (uint64_t)product->params.matrix.columns * 2, &norm);
-    open_if(test, product->bias, rows * 4, &bias);
+    open_if(test, product->norm, (uint64_t)matrix->columns * 2, &norm);
+    open_if(test, product->bias, (uint64_t)matrix->rows * 4, &bias);
     open_if(test, product->residual, gemv->out_size_bytes, &residual);
+    open_if(test, product->frequencies, (uint64_t)matrix->pair_stride * 4, &frequencies);
     for (uint32_t i = 0; i < REPEATS; i++)
-        open_view(test, NULL, gemv->out_size_bytes, &outs[i]);
-    struct segue_quant_gemv_buffers buffers = {
-        .x = x.ref, .packed = packed, .norm = norm.ref, .bias = bias.ref, .residual = residual.ref};
-    multiply(test, gemv, &buffers, outs, REPEATS);
-    uint8_t *first = read_view(&outs[0]);
-    int4_product_check(product, first);
-    expect_bytes(&outs[1], first); // The same bits every time.
-    free(first);
+        open_results(test, gemv, product, &results[i]);
+    struct segue_quant_gemv_buffers buffers = {.x = x.ref,
+                                               .packed = packed,
+                                               .norm = norm.ref,
+                                               .bias = bias.ref,
+                                               .residual = residual.ref,
+                                               .frequencies = frequencies.ref};
+    multiply(test, gemv, &buffers, results, REPEATS);
+    check_results(product, results);
     for (uint32_t i = 0; i < REPEATS; i++)
-        close_view(test, &outs[i]);
+        close_results(test, &results[i]);
     close_view(test, &x);
     close_view(test, &norm);
     close_view(test, &bias);
     close_view(test, &residual);
+    close_view(test, &frequencies);
 }
 
 static void test_products(void **state)
@@ -272,6 +346,21 @@ static void test_refusals(void **state)
     bad.flags |= SEGUE_QUANT_BIAS;
     CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
                 "SEGUE_QUANT_BIAS");
+    bad = good;
+    bad.flags = SEGUE_QUANT_ADVANCE;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "SEGUE_QUANT_ADVANCE goes with SEGUE_QUANT_ARGMAX");
+    bad.flags = SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_RESIDUAL;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "flags is 0x12; SEGUE_QUANT_ROPE_KV goes with");
+    bad.flags = SEGUE_QUANT_ROPE_KV;
+    bad.matrix.pair_stride = 8;
+    bad.heads = (struct segue_quant_heads){.heads = 2, .kv_heads = 2, .capacity = 5};
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "2 heads and 2 kv_heads of 2 * 8 rows with a capacity of 5");
+    bad.heads.kv_heads = 1;
+    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
+                "result_type is 2; SEGUE_QUANT_ROPE_KV writes");
     bad = good;
     bad.matrix.columns = 1u << 18;
     bad.flags = SEGUE_QUANT_NORM;

@@ -184,13 +184,14 @@ static void test_references_refuse_bad_shapes(void **state)
         uint32_t constant;
         uint32_t value;
     } bad[] = {
-        {SEGUE_DECODE_EMBED_INT4, 0, 0},   {SEGUE_DECODE_EMBED_INT4, 1, 33},
-        {SEGUE_DECODE_LINEAR_INT4, 1, 48}, {SEGUE_DECODE_LINEAR_INT4_F32, 1, 0},
-        {SEGUE_DECODE_ROPE_KV, 2, 7},      {SEGUE_DECODE_ROPE_KV, 3, 0},
-        {SEGUE_DECODE_ROPE_KV_FP8, 2, 7},  {SEGUE_DECODE_GQA_64, 0, 0},
-        {SEGUE_DECODE_GQA_64, 1, 7},       {SEGUE_DECODE_GQA_128, 1, 0},
-        {SEGUE_DECODE_GQA_256, 2, 0},      {SEGUE_DECODE_GQA_FP8_64, 4, 0},
-        {SEGUE_DECODE_ARGMAX, 0, 0},       {SEGUE_DECODE_SAMPLE_TOP_K, 0, 0},
+        {SEGUE_DECODE_EMBED_INT4, 0, 0},    {SEGUE_DECODE_EMBED_INT4, 1, 33},
+        {SEGUE_DECODE_LINEAR_INT4, 1, 48},  {SEGUE_DECODE_LINEAR_INT4_F32, 1, 0},
+        {SEGUE_DECODE_ROPE_KV, 2, 7},       {SEGUE_DECODE_ROPE_KV, 3, 0},
+        {SEGUE_DECODE_ROPE_KV_FP8, 2, 7},   {SEGUE_DECODE_GQA_64, 0, 0},
+        {SEGUE_DECODE_GQA_64, 1, 7},        {SEGUE_DECODE_GQA_128, 1, 0},
+        {SEGUE_DECODE_GQA_256, 2, 0},       {SEGUE_DECODE_GQA_FP8_64, 4, 0},
+        {SEGUE_DECODE_ARGMAX, 0, 0},        {SEGUE_DECODE_SAMPLE_TOP_K, 0, 0},
+        {SEGUE_DECODE_ARGMAX, 0, 1u << 31}, {SEGUE_DECODE_SAMPLE_TOP_K, 0, UINT32_MAX},
     };
     for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
         for (uint32_t index = 0; index < kernel_case_total(); index++) {
@@ -209,18 +210,58 @@ static void test_references_refuse_bad_shapes(void **state)
     }
 }
 
+/** Sizes beyond 64 bits are neither small nor wrapped. */
+static void test_references_refuse_sizes_beyond_64_bits(void **state)
+{
+    (void)state;
+    static const struct {
+        enum segue_decode_kernel kernel;
+        uint32_t constants[4];
+    } bad[] = {
+        {SEGUE_DECODE_ROPE_KV, {1u << 31, 1u << 31, 1u << 16, 1u << 17}},
+        {SEGUE_DECODE_ROPE_KV, {1, 1u << 31, 1u << 16, 1u << 16}},
+        {SEGUE_DECODE_ROPE_KV, {UINT32_MAX, 1, UINT32_MAX - 1, 1}},
+        {SEGUE_DECODE_ROPE_KV_FP8, {1, 1u << 31, 1u << 16, 1u << 17}},
+        {SEGUE_DECODE_GQA_64, {1u << 31, 1u << 31, 1u << 26, 0}},
+        {SEGUE_DECODE_GQA_FP8_128, {1u << 31, 1u << 31, 1u << 26, 0}},
+    };
+    for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
+        uint32_t index = 0;
+        while (kernel_case_kernel(index) != bad[k].kernel)
+            index++;
+        const bool rope =
+            bad[k].kernel == SEGUE_DECODE_ROPE_KV || bad[k].kernel == SEGUE_DECODE_ROPE_KV_FP8;
+        struct kernel_case test;
+        struct rig rig;
+        kernel_case_make(index, &test);
+        for (uint32_t i = 0; i < (rope ? 4 : 3); i++)
+            test.constants[i] = bad[k].constants[i];
+        rig_open(&rig, &test);
+        assert_false(rig.reference->run(&rig.launch, translate));
+        collect_ranges(&rig);
+        bool beyond = false;
+        for (uint32_t i = 0; i < rig.range_count; i++) {
+            assert_true(rig.ranges[i].size_bytes <= UINT64_MAX - rig.ranges[i].address);
+            beyond |= rig.ranges[i].size_bytes == UINT64_MAX - rig.ranges[i].address;
+        }
+        assert_true(beyond);
+        rig_close(&rig);
+        kernel_case_free(&test);
+    }
+}
+
 static void test_splits_fill_the_device(void **state)
 {
     (void)state;
     static const struct {
         uint32_t heads, kv_heads, capacity, head_size, multiprocessor_count, splits;
     } cases[] = {
-        {32, 8, 131072, 64, 132, 33},  // Two blocks are resident at a time.
-        {32, 8, 131072, 128, 132, 16}, // One.
-        {38, 2, 131072, 128, 132, 22}, // Nineteen heads are three groups.
+        {32, 8, 131072, 64, 132, 40},  // Three blocks are resident at a time, in clusters of eight.
+        {32, 8, 131072, 128, 132, 24}, // Two.
+        {38, 2, 131072, 128, 132, 32}, // Nineteen heads are three groups.
         {32, 8, 128, 128, 132, 2},     // No more than there are rows for.
-        {1, 1, 1u << 20, 64, 1000, 512}, {32, 8, 4, 128, 132, 1},     {32, 8, 131072, 128, 4, 1},
-        {32, 8, 131072, 128, 0, 1},      {0, 8, 131072, 128, 132, 1}, {8, 0, 131072, 128, 132, 1},
+        {1, 1, 1u << 20, 64, 1000, 512}, {32, 8, 4, 128, 132, 1},     {32, 8, 131072, 128, 4, 8},
+        {32, 8, 131072, 128, 0, 8},      {0, 8, 131072, 128, 132, 1}, {8, 0, 131072, 128, 132, 1},
         {4, 8, 131072, 128, 132, 1}, // Not valid, but no division by zero.
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -353,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_references_match_formulas),
         cmocka_unit_test(test_references_fail_without_memory),
         cmocka_unit_test(test_references_refuse_bad_shapes),
+        cmocka_unit_test(test_references_refuse_sizes_beyond_64_bits),
         cmocka_unit_test(test_splits_fill_the_device),
         cmocka_unit_test(test_declarations_agree),
         cmocka_unit_test(test_rope_frequencies),

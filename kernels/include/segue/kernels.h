@@ -15,8 +15,8 @@
  * Bindings are listed as "name: access, content", constants with their type, both in parameter
  * order; all bindings come before all constants. "Grid" is the best one: except where it says that
  * one block works, any other gives the same result. All of them are declared with
- * SEGUE_ENTRY_GRID_DEPENDENCY: they touch constant memory only before they wait. On a GPU they need
- * compute capability 8.0.
+ * SEGUE_ENTRY_GRID_DEPENDENCY: they touch constant memory only before they wait (attention more, if
+ * it is told that it may). On a GPU they need compute capability 8.0.
  */
 #ifndef SEGUE_KERNELS_H
 #define SEGUE_KERNELS_H
@@ -69,12 +69,13 @@ enum segue_decode_kernel {
     SEGUE_DECODE_ROPE_KV = 4,
     /**
      * out = softmax(scale * q K) V for every query head over rows 0..position of the caches, for
-     * heads of 64; segue_gqa_decode_kernel finds the one for a size. Block 256, grid and sizes of
-     * what it works in: segue_gqa_decode_get_sizes. The same bits every time.
+     * heads of 64; segue_gqa_decode_kernel finds the one for a size. Block 128; grid (that one and
+     * no other) and sizes of what it works in: segue_gqa_decode_get_sizes. The same bits each time.
      * q: read, bf16 [heads][head_size]; k_cache, v_cache: read, bf16
      * [capacity][kv_heads][head_size], aligned to 16 as is q; position: read, u32; out: write, bf16
      * [heads][head_size]; arrived: read_write, u32, zeros before and after; partials: read_write,
-     * whatever was in it. Two launches that may run at the same time need both of their own.
+     * whatever was in it, aligned to 8. Two launches that may run at the same time need both of
+     * their own.
      * Constants: segue_gqa_decode_constants; heads is a multiple of kv_heads.
      */
     SEGUE_DECODE_GQA_64 = 5,
@@ -91,7 +92,7 @@ enum segue_decode_kernel {
      * The index of the largest value, the lowest one among equals; NaN is never the largest. Block
      * 256, grid count / 2048.
      * values: read, f32 [count]; out: write, u32; state: read_write, u64 [2], zeros before and
-     * after. Constant: count, u32, at least 1.
+     * after. Constant: count, u32, 1 to 2^31 - 1.
      */
     SEGUE_DECODE_ARGMAX = 8,
     /** SEGUE_DECODE_GQA_64 for heads of 128 and 256. */
@@ -115,7 +116,7 @@ enum segue_decode_kernel {
      * segue_sample_get_sizes.
      * logits: read, f32 [count]; sampling: read, segue_sampling; position: read, u32; out: write,
      * u32; arrived: read_write, u32, zero before and after; candidates: read_write, whatever was in
-     * it. Constant: count, u32, at least 1.
+     * it. Constant: count, u32, 1 to 2^31 - 1.
      */
     SEGUE_DECODE_SAMPLE_TOP_K = 15,
     SEGUE_DECODE_KERNEL_COUNT = 16,
@@ -157,6 +158,15 @@ struct segue_gqa_decode_constants {
     /** Parts of the context that thread blocks share out among them, 1 or more; see
      *  segue_gqa_decode_splits. Results depend on it by what the order of sums does. */
     uint32_t splits;
+    /**
+     * 1: nothing that comes before this dispatch in its command buffer writes `position`, nor any
+     * row of the caches but that one. Such rows, and `position`, may then be read while earlier
+     * kernels still run, which hides most of the time that a short context takes. It holds in a
+     * command buffer that does one token, whoever writes `position` before it begins or at its end;
+     * it does not where one command buffer does several. 0: nothing is read before all kernels
+     * before this one have ended.
+     */
+    uint32_t settled;
 };
 
 /** What a launch of attention needs. */

@@ -249,6 +249,31 @@ enum segue_quant_gemv_flags {
     /** Rows are gate rows and up rows (pair_stride = rows / 2): out[rows / 2] = silu(gate) * up.
      *  Excludes SEGUE_QUANT_BIAS and SEGUE_QUANT_RESIDUAL. */
     SEGUE_QUANT_SILU_MUL = 1u << 3,
+    /** Rows are those of the heads of q, then of k, then of v (segue_quant_heads). Of q and k,
+     *  element i of a head is turned with element i + pair_stride by the angle
+     *  position[m] * frequencies[i]. out: q, [batch][heads][2 * pair_stride]; k and v go to row
+     *  position[m] of k_cache and v_cache, [capacity][kv_heads][2 * pair_stride] of the result's
+     *  type, unless that is beyond the capacity. Several vectors are of one sequence: no position
+     *  comes twice. frequencies: constant, f32 [pair_stride] (see segue_rope_frequencies);
+     *  position: u32 [batch]. The result's type is BF16 or F16. Excludes all of the flags here but
+     *  SEGUE_QUANT_BIAS and SEGUE_QUANT_NORM. */
+    SEGUE_QUANT_ROPE_KV = 1u << 4,
+    /** token[m] = the row of the largest result of vector m as it is stored, the lowest one among
+     *  equals; NaN is never the largest. token: u32 [batch]; state: u64 [batch + 1], zeros before
+     *  and after. Excludes SEGUE_QUANT_SILU_MUL and SEGUE_QUANT_ROPE_KV. */
+    SEGUE_QUANT_ARGMAX = 1u << 5,
+    /** With SEGUE_QUANT_ARGMAX: position[m] += 1 when all is done, for a step that follows in the
+     *  same graph or in the next launch of it. position: u32 [batch]. */
+    SEGUE_QUANT_ADVANCE = 1u << 6,
+};
+
+/** Of SEGUE_QUANT_ROPE_KV: heads of 2 * pair_stride rows. rows is that times
+ *  heads + 2 * kv_heads. */
+struct segue_quant_heads {
+    uint32_t heads;
+    uint32_t kv_heads;
+    /** Rows of the caches. */
+    uint32_t capacity;
 };
 
 /**
@@ -270,6 +295,7 @@ struct segue_quant_gemv_params {
     uint32_t flags;
     /** Of SEGUE_QUANT_NORM. */
     float epsilon;
+    struct segue_quant_heads heads;
 };
 
 /** The one entry point's constants; filled in by segue_quant_gemv_create. */
@@ -286,6 +312,7 @@ struct segue_quant_gemv_constants {
     uint32_t result_type;
     uint32_t flags;
     float epsilon;
+    struct segue_quant_heads heads;
 };
 
 /** A product made ready: a kernel compiled for its shape and formats. */
@@ -297,6 +324,8 @@ struct segue_quant_gemv {
     uint64_t x_size_bytes;
     uint64_t packed_size_bytes;
     uint64_t out_size_bytes;
+    /** Of each of the two caches. */
+    uint64_t cache_size_bytes;
 };
 
 /**
@@ -319,11 +348,18 @@ struct segue_quant_gemv_buffers {
     struct segue_buffer_ref x;
     /** Aligned to 128. Written by nothing in the same command buffer. */
     struct segue_buffer_ref packed;
-    /** [batch][rows], or [batch][rows / 2] with SEGUE_QUANT_SILU_MUL. */
+    /** [batch][rows], [batch][rows / 2] with SEGUE_QUANT_SILU_MUL, or q with SEGUE_QUANT_ROPE_KV.
+     */
     struct segue_buffer_ref out;
     struct segue_buffer_ref norm;
     struct segue_buffer_ref bias;
     struct segue_buffer_ref residual;
+    struct segue_buffer_ref frequencies;
+    struct segue_buffer_ref position;
+    struct segue_buffer_ref k_cache;
+    struct segue_buffer_ref v_cache;
+    struct segue_buffer_ref token;
+    struct segue_buffer_ref state;
 };
 
 /** Records the product. Fails as segue_cmd_dispatch does. */
