@@ -197,7 +197,7 @@ fi
 if [ "$builds" != release ]; then
   export SEGUE_TEST_PROGRAMS="$fewer_programs" SEGUE_TEST_FAULTS="$fewer_faults"
   fewer="$fewer_programs programs, $fewer_faults faults a scenario; not packaging, NVRTC, kills"
-  left_out='pairs_rules|unit_int4_compile|prepack_packed_crash|bench_quick'
+  left_out='pairs_rules|unit_(int4|kernels)_compile|prepack_packed_crash|bench_quick'
   run_tests asan "$fewer" --label-exclude 'gpu|install' --exclude-regex "^($left_out)"
   wait_for_build tsan && find_runner
   # The longest of one thread, in which there is nothing to find for it.
