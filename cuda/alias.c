@@ -128,7 +128,8 @@ static bool note_moves(struct segue_alias *alias, const struct segue_exec_conten
     const uint32_t first = segue_record_first_access(record);
     for (uint32_t i = 0; i < kept.count; i++) {
         const uint64_t distance =
-            segue_range_address(lowering, segue_range_list_at(&ranges, i)) - kept.addresses[i];
+            segue_range_address(segue_range_list_at(&ranges, i), lowering->table) -
+            kept.addresses[i];
         if (distance != 0 && !note_move(alias, first + i, distance, moved_count))
             return false;
     }

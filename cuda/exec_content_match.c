@@ -27,7 +27,7 @@ static const uint64_t *compare_wide(const struct segue_lowering *lowering, const
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct segue_range *range = &ranges[i];
-        difference->moved |= kept[i] ^ segue_range_address(lowering, range);
+        difference->moved |= kept[i] ^ segue_range_address(range, lowering->table);
         difference->structure |= (kept[count + i] ^ range->length_bytes) |
                                  (kept[2 * (size_t)count + i] ^ segue_range_slot_word(range));
     }
@@ -67,7 +67,8 @@ static void split_moved(const struct segue_lowering *lowering, const uint64_t *a
     const struct segue_entry *entry = &dispatch->executable->entries[dispatch->entry_point];
     difference->moved = 0;
     for (uint32_t i = 0; i < dispatch->binding_count; i++) {
-        const uint64_t moved = addresses[i] ^ segue_range_address(lowering, &dispatch->bindings[i]);
+        const uint64_t moved =
+            addresses[i] ^ segue_range_address(&dispatch->bindings[i], lowering->table);
         if (entry->bindings[i]->kind == SEGUE_PARAMETER_INDIRECT)
             difference->pointers |= moved;
         else

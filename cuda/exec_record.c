@@ -107,7 +107,7 @@ static uint64_t *write_accesses(const struct segue_lowering *lowering,
 {
     const uint32_t count = ranges->count;
     for (uint32_t i = 0; i < count; i++)
-        *words++ = segue_range_address(lowering, segue_range_list_at(ranges, i));
+        *words++ = segue_range_address(segue_range_list_at(ranges, i), lowering->table);
     if (narrow) {
         for (uint32_t i = 0; i < count; i += 2) {
             const uint64_t length = segue_range_list_at(ranges, i)->length_bytes;

@@ -114,16 +114,6 @@ size_t segue_record_words(const uint64_t *record);
 /** Whether it is a dispatch whose kernel finds pointers in memory. */
 bool segue_record_has_indirect(const uint64_t *record);
 
-/** Where the device sees a range; of a slot without a table, its offset. */
-static inline uint64_t segue_range_address(const struct segue_lowering *lowering,
-                                           const struct segue_range *range)
-{
-    if (segue_range_is_slot(range))
-        return segue_range_resolve(range, lowering->table).device_address;
-    const segue_buffer *buffer = segue_range_buffer(range);
-    return buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
-}
-
 /** Slot and offset in one word; 0 for a buffer. A checked offset is far below 2^46. */
 static inline uint64_t segue_range_slot_word(const struct segue_range *range)
 {

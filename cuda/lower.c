@@ -246,17 +246,6 @@ static segue_status lower_copy(struct segue_lowering *lowering,
                               operation);
 }
 
-/** The start of a range on the device; quick where it names a buffer, as most
- * do. */
-static uint64_t device_address(const struct segue_lowering *lowering,
-                               const struct segue_range *range)
-{
-    if (segue_range_is_slot(range))
-        return segue_range_resolve(range, lowering->table).device_address;
-    const segue_buffer *buffer = segue_range_buffer(range);
-    return buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
-}
-
 /** The constants of a dispatch: in the recording, or, where the table fills some in, in the arena.
  *  NULL when out of memory. The driver only reads through pointers to them; its type for them has
  *  no const. */
@@ -295,7 +284,7 @@ static segue_status lower_parameters(struct segue_lowering *lowering,
     for (const struct segue_parameter *parameter = entry->parameters; parameter < end;
          parameter++) {
         if (parameter->kind == SEGUE_PARAMETER_BINDING) {
-            *address = device_address(lowering, binding++);
+            *address = segue_range_address(binding++, lowering->table);
             *parameters++ = address++;
         } else if (parameter->kind == SEGUE_PARAMETER_CONSTANT) {
             *parameters++ = constant;

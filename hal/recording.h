@@ -97,6 +97,17 @@ struct segue_resolved_range {
 struct segue_resolved_range segue_range_resolve(const struct segue_range *range,
                                                 const struct segue_binding_table *table);
 
+/** Where the device sees a range; of a slot without a table, its offset. Quick where the range
+ * names a buffer, as most do. */
+static inline uint64_t segue_range_address(const struct segue_range *range,
+                                           const struct segue_binding_table *table)
+{
+    if (segue_range_is_slot(range))
+        return segue_range_resolve(range, table).device_address;
+    const segue_buffer *buffer = segue_range_buffer(range);
+    return buffer->memory->backend.device_address + buffer->offset_bytes + range->offset_bytes;
+}
+
 /** The constants of a dispatch with constant uses, as the table fills them in (all zeros there
  *  without one): constants_size_bytes of them. */
 void segue_dispatch_resolve_constants(const struct segue_dispatch_segment *dispatch,

@@ -12,26 +12,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static struct segue_quant_gemv_constants constants_of(const struct segue_quant_gemv_params *params)
-{
-    const struct segue_quant_matrix *matrix = &params->matrix;
-    return (struct segue_quant_gemv_constants){
-        .rows = matrix->rows,
-        .columns = matrix->columns,
-        .bits = matrix->bits,
-        .group_size = matrix->group_size,
-        .scale_type = (uint32_t)matrix->scale_type,
-        .zero = (uint32_t)matrix->zero,
-        .pair_stride = matrix->pair_stride,
-        .batch = params->batch,
-        .activation_type = (uint32_t)params->activation_type,
-        .result_type = (uint32_t)params->result_type,
-        .flags = params->flags,
-        .epsilon = params->epsilon,
-        .heads = params->heads,
-    };
-}
-
 static segue_status refuse_flags(segue_device *device, const struct segue_quant_gemv_params *params,
                                  const char *why)
 {
@@ -68,7 +48,7 @@ static segue_status check_pairs(segue_device *device, const struct segue_quant_g
                           quant_name(matrix), matrix->pair_stride, matrix->rows);
     if (!(params->flags & SEGUE_QUANT_ROPE_KV))
         return SEGUE_OK;
-    const struct segue_quant_gemv_constants constants = constants_of(params);
+    const struct segue_quant_gemv_constants constants = segue_quant_gemv_constants_of(params);
     if (!segue_quant_gemv_heads_fit(&constants))
         return quant_fail(
             device, SEGUE_INVALID_ARGUMENT,
@@ -134,7 +114,7 @@ segue_status segue_quant_gemv_create(segue_device *device,
         return status;
     struct segue_device_info info;
     segue_device_get_info(device, &info);
-    struct segue_quant_gemv gemv = {.constants = constants_of(params)};
+    struct segue_quant_gemv gemv = {.constants = segue_quant_gemv_constants_of(params)};
     struct gemv_plan plan;
     if (!segue_quant_gemv_choose(&gemv.constants, &info, &plan))
         return quant_fail(device, SEGUE_UNIMPLEMENTED,

@@ -51,6 +51,10 @@ struct segue_parameter segue_quant_gemv_parameter(enum gemv_binding binding, uin
 void segue_quant_gemv_sizes(const struct segue_quant_gemv_constants *constants,
                             uint64_t out_sizes[GEMV_BINDING_COUNT]);
 
+/** A product as its kernel is told of it. */
+struct segue_quant_gemv_constants
+segue_quant_gemv_constants_of(const struct segue_quant_gemv_params *params);
+
 /** The matrix that the constants describe. */
 struct segue_quant_matrix
 segue_quant_gemv_matrix(const struct segue_quant_gemv_constants *constants);

@@ -58,6 +58,27 @@ struct segue_parameter segue_quant_gemv_parameter(enum gemv_binding binding, uin
     return parameter;
 }
 
+struct segue_quant_gemv_constants
+segue_quant_gemv_constants_of(const struct segue_quant_gemv_params *params)
+{
+    const struct segue_quant_matrix *matrix = &params->matrix;
+    return (struct segue_quant_gemv_constants){
+        .rows = matrix->rows,
+        .columns = matrix->columns,
+        .bits = matrix->bits,
+        .group_size = matrix->group_size,
+        .scale_type = (uint32_t)matrix->scale_type,
+        .zero = (uint32_t)matrix->zero,
+        .pair_stride = matrix->pair_stride,
+        .batch = params->batch,
+        .activation_type = (uint32_t)params->activation_type,
+        .result_type = (uint32_t)params->result_type,
+        .flags = params->flags,
+        .epsilon = params->epsilon,
+        .heads = params->heads,
+    };
+}
+
 struct segue_quant_matrix
 segue_quant_gemv_matrix(const struct segue_quant_gemv_constants *constants)
 {

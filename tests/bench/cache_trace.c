@@ -9,6 +9,7 @@
  *   cache/trace/alternate/10 as cache/alternate: 10 shapes in turns, the first dispatches of it
  */
 #include "cache_case.h"
+#include "graph_node.h"
 #include "shapes.h"
 #include "trace_step.h"
 
@@ -80,18 +81,7 @@ static CUresult write_node(struct segue_bench *bench, void *context, CUgraphExec
         place == SEGUE_SHAPES_JOIN_NODE ? &source->work.join : &source->work.operations[place];
     if (operation->kind != SEGUE_OPERATION_KERNEL)
         return CUDA_SUCCESS;
-    const CUlaunchConfig *config = &operation->as.kernel.config;
-    const CUDA_KERNEL_NODE_PARAMS params = {
-        .func = operation->as.kernel.function,
-        .gridDimX = config->gridDimX,
-        .gridDimY = config->gridDimY,
-        .gridDimZ = config->gridDimZ,
-        .blockDimX = config->blockDimX,
-        .blockDimY = config->blockDimY,
-        .blockDimZ = config->blockDimZ,
-        .sharedMemBytes = config->sharedMemBytes,
-        .kernelParams = operation->as.kernel.parameters,
-    };
+    const CUDA_KERNEL_NODE_PARAMS params = segue_kernel_params(operation);
     return RAW(cuGraphExecKernelNodeSetParams(exec, node, &params));
 }
 

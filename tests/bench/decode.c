@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // segue-bench-decode: attention, sampling, argmax and norm in chains of graph nodes, each chain on
 // distinct memory where a cache is read, beside a chain that only reads the same bytes.
+#include "chain.h"
+
 #include <segue/kernels.h>
 #include <segue/segue.h>
 
@@ -9,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DEVICE = 77 };
 
@@ -56,16 +57,13 @@ static const char reader_source[] =
 struct bench {
     segue_device *device;
     struct segue_device_info info;
-    segue_queue *queue;
-    segue_semaphore *done;
-    uint64_t done_value;
+    struct segue_bench_chains chains;
     segue_executable *decode;
     segue_executable *reader;
     segue_buffer *caches;
     uint64_t caches_bytes;
     /** Activations, logits, constants and results, one after the other. */
     segue_buffer *small;
-    uint32_t time_ms;
 };
 
 /** Where things are in `small`. */
@@ -100,45 +98,9 @@ struct call {
     size_t constants_size_bytes;
 };
 
-static bool check(segue_status status, const char *what)
+static segue_status record_call(segue_command_buffer *commands, const void *context, uint32_t index)
 {
-    if (status != SEGUE_OK)
-        fprintf(stderr, "segue-bench-decode: %s: %s\n", what, segue_last_error()->message);
-    return status == SEGUE_OK;
-}
-
-static double now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static bool run_once(struct bench *bench, segue_command_buffer *commands, double *out_ns)
-{
-    const struct segue_semaphore_value signal = {bench->done, ++bench->done_value};
-    const struct segue_execution execution = {.command_buffer = commands};
-    const struct segue_submission submission = {
-        .executions = &execution,
-        .execution_count = 1,
-        .signals = &signal,
-        .signal_count = 1,
-    };
-    const double start = now_ns();
-    if (!check(segue_queue_submit(bench->queue, &submission), "submitting"))
-        return false;
-    // Asking again and again: a thread that sleeps wakes up some 50 microseconds late.
-    for (uint64_t value = 0; value < bench->done_value;) {
-        if (!check(segue_semaphore_query(bench->done, &value), "waiting"))
-            return false;
-    }
-    *out_ns = now_ns() - start;
-    return true;
-}
-
-static segue_status record_call(segue_command_buffer *commands, const struct call *call,
-                                uint32_t index)
-{
+    const struct call *call = context;
     struct segue_buffer_ref bindings[MAX_BINDINGS];
     memcpy(bindings, call->bindings, sizeof(bindings));
     for (uint32_t i = 0; i < call->rotated; i++)
@@ -152,60 +114,17 @@ static segue_status record_call(segue_command_buffer *commands, const struct cal
         .constants = call->constants,
         .constants_size_bytes = call->constants_size_bytes,
     };
-    const segue_status status = segue_cmd_dispatch(commands, &dispatch);
-    return status == SEGUE_OK ? segue_cmd_barrier(commands, NULL) : status;
+    return segue_cmd_dispatch(commands, &dispatch);
 }
 
-static bool record_chain(struct bench *bench, const struct call *call, uint32_t calls,
-                         segue_command_buffer **out_commands)
-{
-    const struct segue_command_buffer_params params = {.mode = SEGUE_EXECUTION_GRAPH};
-    segue_command_buffer *commands = NULL;
-    if (!check(segue_command_buffer_create(bench->device, &params, &commands), "recording"))
-        return false;
-    segue_status status = segue_command_buffer_begin(commands);
-    for (uint32_t i = 0; i < calls && status == SEGUE_OK; i++)
-        status = record_call(commands, call, i);
-    if (status == SEGUE_OK)
-        status = segue_command_buffer_end(commands);
-    if (!check(status, "recording")) {
-        segue_command_buffer_destroy(commands);
-        return false;
-    }
-    *out_commands = commands;
-    return true;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/** Time of a call in a chain: of twice as many calls, less that of once as many. */
+/** Time of a call in a chain. */
 static bool measure(struct bench *bench, const struct call *call, double *out_us)
 {
-    enum { MAX_REPEATS = 201 };
     const uint32_t calls = bench->info.is_soft ? 1 : MAX_CALLS;
-    segue_command_buffer *once = NULL, *twice = NULL;
-    double differences[MAX_REPEATS];
-    uint32_t repeats = 0;
-    bool good =
-        record_chain(bench, call, calls, &once) && record_chain(bench, call, 2 * calls, &twice);
-    const double start = now_ns();
-    for (int i = -2; good && (i < 5 || now_ns() - start < bench->time_ms * 1e6) && i < MAX_REPEATS;
-         i++) {
-        double first_ns = 0.0, second_ns = 0.0;
-        good = run_once(bench, once, &first_ns) && run_once(bench, twice, &second_ns);
-        if (i >= 0)
-            differences[repeats++] = (second_ns - first_ns) / calls / 1e3;
-    }
-    segue_command_buffer_destroy(once);
-    segue_command_buffer_destroy(twice);
-    if (!good || repeats == 0)
+    double time_ns = 0.0;
+    if (!segue_bench_chains_measure(&bench->chains, record_call, call, calls, &time_ns))
         return false;
-    qsort(differences, repeats, sizeof(differences[0]), compare);
-    *out_us = differences[repeats / 2];
+    *out_us = time_ns / 1e3;
     return true;
 }
 
@@ -217,7 +136,8 @@ static struct segue_buffer_ref small_at(const struct bench *bench, enum place pl
 
 static bool write_small(struct bench *bench, enum place place, const void *data, size_t bytes)
 {
-    return check(segue_buffer_write(bench->small, (uint64_t)place, data, bytes), "writing");
+    return segue_bench_check(segue_buffer_write(bench->small, (uint64_t)place, data, bytes),
+                             "writing");
 }
 
 /* ---- Attention ------------------------------------------------------------------------------- */
@@ -405,6 +325,12 @@ static bool measure_norms(struct bench *bench)
 
 /* ---- The program ----------------------------------------------------------------------------- */
 
+struct options {
+    const char *device_uri;
+    uint32_t time_ms;
+    bool quick;
+};
+
 static bool make_reader(struct bench *bench)
 {
     static const struct segue_parameter parameters[] = {
@@ -428,7 +354,8 @@ static bool make_reader(struct bench *bench)
         .entry_point_count = 1,
         .label = "read",
     };
-    return check(segue_executable_create(bench->device, &params, &bench->reader), "the reader");
+    return segue_bench_check(segue_executable_create(bench->device, &params, &bench->reader),
+                             "the reader");
 }
 
 /** Random numbers: of both signs, around 1 as bf16, none of them NaN as fp8. */
@@ -446,19 +373,19 @@ static bool fill(segue_buffer *buffer, uint64_t from, uint64_t bytes)
         memcpy(chunk + i, &word, 8);
     }
     for (uint64_t at = 0; good && at < bytes; at += CHUNK)
-        good = check(
+        good = segue_bench_check(
             segue_buffer_write(buffer, from + at, chunk, bytes - at < CHUNK ? bytes - at : CHUNK),
             "filling");
     free(chunk);
     return good;
 }
 
-static bool open_bench(struct bench *bench, bool quick)
+static bool open_bench(struct bench *bench, const struct options *options)
 {
     struct segue_executable_params decode;
     segue_kernels_get_decode(&decode);
     segue_device_get_info(bench->device, &bench->info);
-    bench->caches_bytes = quick ? QUICK_CACHES_BYTES : CACHES_BYTES;
+    bench->caches_bytes = options->quick ? QUICK_CACHES_BYTES : CACHES_BYTES;
     const struct segue_buffer_params caches = {.size_bytes = bench->caches_bytes};
     const struct segue_buffer_params small = {.size_bytes = SMALL_BYTES};
     const uint32_t zeros[1024] = {0};
@@ -470,13 +397,13 @@ static bool open_bench(struct bench *bench, bool quick)
     for (uint32_t i = 0; logits && i < VOCABULARY; i++)
         logits[i] = (float)(rand() % 100000) / 5000.0f;
     const bool good =
-        logits && check(segue_kernels_register(bench->device), "registering") &&
-        check(segue_executable_create(bench->device, &decode, &bench->decode), "the kernels") &&
+        logits && segue_bench_check(segue_kernels_register(bench->device), "registering") &&
+        segue_bench_check(segue_executable_create(bench->device, &decode, &bench->decode),
+                          "the kernels") &&
         (bench->info.is_soft || make_reader(bench)) &&
-        check(segue_buffer_create(bench->device, &caches, &bench->caches), "memory") &&
-        check(segue_buffer_create(bench->device, &small, &bench->small), "memory") &&
-        check(segue_queue_create(bench->device, NULL, &bench->queue), "a queue") &&
-        check(segue_semaphore_create(bench->device, 0, &bench->done), "a semaphore") &&
+        segue_bench_check(segue_buffer_create(bench->device, &caches, &bench->caches), "memory") &&
+        segue_bench_check(segue_buffer_create(bench->device, &small, &bench->small), "memory") &&
+        segue_bench_chains_open(&bench->chains, bench->device, options->time_ms) &&
         fill(bench->caches, 0, bench->caches_bytes) && fill(bench->small, 0, LOGITS) &&
         write_small(bench, ARRIVED, zeros, sizeof(zeros)) &&
         write_small(bench, SCALES, scales, sizeof(scales)) &&
@@ -487,8 +414,7 @@ static bool open_bench(struct bench *bench, bool quick)
 
 static void close_bench(struct bench *bench)
 {
-    segue_semaphore_destroy(bench->done);
-    segue_queue_destroy(bench->queue);
+    segue_bench_chains_close(&bench->chains);
     segue_buffer_destroy(bench->small);
     segue_buffer_destroy(bench->caches);
     segue_executable_destroy(bench->reader);
@@ -508,12 +434,6 @@ static const char usage_text[] =
     "  --help           print this and exit\n"
     "\n"
     "Exit codes: 0 good, 1 something failed, 2 usage, 77 the device is not available.\n";
-
-struct options {
-    const char *device_uri;
-    uint32_t time_ms;
-    bool quick;
-};
 
 static int parse_options(int argc, char **argv, struct options *options)
 {
@@ -554,16 +474,15 @@ int main(int argc, char **argv)
     const int exit_code = parse_options(argc, argv, &options);
     if (exit_code >= 0)
         return exit_code;
-    struct bench bench = {.time_ms = options.time_ms};
+    struct bench bench = {0};
     const segue_status status =
         segue_device_open(options.device_uri ? options.device_uri : "auto", NULL, &bench.device);
     if (status != SEGUE_OK) {
         fprintf(stderr, "segue-bench-decode: %s\n", segue_last_error()->message);
         return status == SEGUE_UNAVAILABLE ? EXIT_NO_DEVICE : EXIT_FAILED;
     }
-    const bool good = open_bench(&bench, options.quick) &&
-                      measure_attentions(&bench, options.quick) && measure_choices(&bench) &&
-                      measure_norms(&bench);
+    const bool good = open_bench(&bench, &options) && measure_attentions(&bench, options.quick) &&
+                      measure_choices(&bench) && measure_norms(&bench);
     close_bench(&bench);
     return good ? EXIT_GOOD : EXIT_FAILED;
 }

@@ -4,16 +4,16 @@
 #define BUFFER_BYTES 4096
 #define BINDING_BYTES 1024
 
-static bool run_nothing(const struct segue_reference_launch *launch,
-                        segue_reference_translate translate)
+bool segue_bench_run_nothing(const struct segue_reference_launch *launch,
+                             segue_reference_translate translate)
 {
     (void)launch;
     (void)translate;
     return true;
 }
 
-static void ranges_of_nothing(const struct segue_reference_launch *launch,
-                              struct segue_reference_ranges *ranges)
+void segue_bench_no_ranges(const struct segue_reference_launch *launch,
+                           struct segue_reference_ranges *ranges)
 {
     (void)launch;
     (void)ranges;
@@ -27,15 +27,15 @@ static segue_status register_reference(segue_device *device)
             .name = SEGUE_BENCH_KERNEL_NAME,
             .parameter_sizes = sizes,
             .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
-            .run = run_nothing,
-            .ranges = ranges_of_nothing,
+            .run = segue_bench_run_nothing,
+            .ranges = segue_bench_no_ranges,
         },
         {
             .name = SEGUE_BENCH_INDIRECT_NAME,
             .parameter_sizes = sizes,
             .parameter_count = SEGUE_BENCH_BINDING_COUNT + 1,
-            .run = run_nothing,
-            .ranges = ranges_of_nothing,
+            .run = segue_bench_run_nothing,
+            .ranges = segue_bench_no_ranges,
         },
     };
     return segue_device_register_reference_kernels(device, references, 2);

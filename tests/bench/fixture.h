@@ -10,6 +10,7 @@
 #include "raw.h"
 
 #include <segue/segue.h>
+#include <segue/soft.h>
 
 struct segue_bench_fixture {
     segue_device *device;
@@ -48,6 +49,12 @@ segue_status segue_bench_make_scopes(const struct segue_bench_fixture *fixture, 
 /** The shape of an ended command buffer's graph. */
 segue_status segue_bench_take_shape(segue_command_buffer *command_buffer,
                                     struct segue_bench_shape *out_shape);
+
+/** A reference kernel that does nothing, and touches nothing. */
+bool segue_bench_run_nothing(const struct segue_reference_launch *launch,
+                             segue_reference_translate translate);
+void segue_bench_no_ranges(const struct segue_reference_launch *launch,
+                           struct segue_reference_ranges *ranges);
 
 /** Submits, with one signal. */
 segue_status segue_bench_submit(struct segue_bench_fixture *fixture,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_DEVICE = 77 };
 
@@ -60,106 +59,11 @@ static const char reader_source[] =
     "        out[0] = sum;\n"
     "}\n";
 
-static bool check(segue_status status, const char *what)
-{
-    if (status != SEGUE_OK)
-        fprintf(stderr, "segue-bench-gemv: %s: %s\n", what, segue_last_error()->message);
-    return status == SEGUE_OK;
-}
-
-static double now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static bool run_once(struct gemv_bench *bench, segue_command_buffer *commands, double *out_ns)
-{
-    const struct segue_semaphore_value signal = {bench->done, ++bench->done_value};
-    const struct segue_execution execution = {.command_buffer = commands};
-    const struct segue_submission submission = {
-        .executions = &execution,
-        .execution_count = 1,
-        .signals = &signal,
-        .signal_count = 1,
-    };
-    const double start = now_ns();
-    if (!check(segue_queue_submit(bench->queue, &submission), "submitting"))
-        return false;
-    // Asking again and again: a thread that sleeps wakes up some 50 microseconds late.
-    for (uint64_t value = 0; value < bench->done_value;) {
-        if (!check(segue_semaphore_query(bench->done, &value), "waiting"))
-            return false;
-    }
-    *out_ns = now_ns() - start;
-    return true;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/** Records call `index` of a chain. */
-typedef segue_status (*record_fn)(struct gemv_bench *bench, segue_command_buffer *commands,
-                                  const void *context, uint32_t index);
-
-static bool record_chain(struct gemv_bench *bench, record_fn record, const void *context,
-                         uint32_t calls, segue_command_buffer **out_commands)
-{
-    const struct segue_command_buffer_params params = {.mode = SEGUE_EXECUTION_GRAPH};
-    segue_command_buffer *commands = NULL;
-    if (!check(segue_command_buffer_create(bench->device, &params, &commands), "recording"))
-        return false;
-    segue_status status = segue_command_buffer_begin(commands);
-    for (uint32_t i = 0; i < calls && status == SEGUE_OK; i++) {
-        status = record(bench, commands, context, i);
-        if (status == SEGUE_OK)
-            status = segue_cmd_barrier(commands, NULL);
-    }
-    if (status == SEGUE_OK)
-        status = segue_command_buffer_end(commands);
-    if (!check(status, "recording")) {
-        segue_command_buffer_destroy(commands);
-        return false;
-    }
-    *out_commands = commands;
-    return true;
-}
-
-/** Time of a call in a chain: of twice as many calls, less that of once as many. */
-static bool measure_chain(struct gemv_bench *bench, record_fn record, const void *context,
-                          uint32_t calls, double *out_ns)
-{
-    enum { MAX_REPEATS = 201 };
-    segue_command_buffer *once = NULL, *twice = NULL;
-    double differences[MAX_REPEATS];
-    uint32_t repeats = 0;
-    bool good = record_chain(bench, record, context, calls, &once) &&
-                record_chain(bench, record, context, 2 * calls, &twice);
-    const double start = now_ns();
-    for (int i = -2; good && (i < 5 || now_ns() - start < bench->time_ms * 1e6) && i < MAX_REPEATS;
-         i++) {
-        double first_ns = 0.0, second_ns = 0.0;
-        good = run_once(bench, once, &first_ns) && run_once(bench, twice, &second_ns);
-        if (i >= 0)
-            differences[repeats++] = (second_ns - first_ns) / calls;
-    }
-    segue_command_buffer_destroy(once);
-    segue_command_buffer_destroy(twice);
-    if (!good || repeats == 0)
-        return false;
-    qsort(differences, repeats, sizeof(differences[0]), compare);
-    *out_ns = differences[repeats / 2];
-    return true;
-}
-
 /* ---- What is measured ------------------------------------------------------------------------ */
 
 /** A product or a reading kernel, and where its copies lie. */
 struct chain {
+    const struct gemv_bench *bench;
     const struct segue_quant_gemv *gemv;
     segue_executable *reader;
     const struct segue_quant_matrix *matrix;
@@ -168,10 +72,9 @@ struct chain {
     uint32_t copies;
 };
 
-static struct segue_buffer_ref weights_of(const struct gemv_bench *bench, const struct chain *chain,
-                                          uint32_t index)
+static struct segue_buffer_ref weights_of(const struct chain *chain, uint32_t index)
 {
-    return (struct segue_buffer_ref){.buffer = bench->weights,
+    return (struct segue_buffer_ref){.buffer = chain->bench->weights,
                                      .offset_bytes = index % chain->copies * chain->stride_bytes,
                                      .length_bytes = chain->bytes};
 }
@@ -181,24 +84,23 @@ static struct segue_buffer_ref whole(segue_buffer *buffer)
     return (struct segue_buffer_ref){.buffer = buffer, .length_bytes = SEGUE_WHOLE_SIZE};
 }
 
-static segue_status record_product(struct gemv_bench *bench, segue_command_buffer *commands,
-                                   const void *context, uint32_t index)
+static segue_status record_product(segue_command_buffer *commands, const void *context,
+                                   uint32_t index)
 {
     const struct chain *chain = context;
     const struct segue_quant_gemv_buffers buffers = {
-        .x = whole(bench->x),
-        .packed = weights_of(bench, chain, index),
-        .out = whole(bench->out),
+        .x = whole(chain->bench->x),
+        .packed = weights_of(chain, index),
+        .out = whole(chain->bench->out),
     };
     return segue_quant_cmd_gemv(commands, chain->gemv, &buffers);
 }
 
-static segue_status record_read(struct gemv_bench *bench, segue_command_buffer *commands,
-                                const void *context, uint32_t index)
+static segue_status record_read(segue_command_buffer *commands, const void *context, uint32_t index)
 {
     const struct chain *chain = context;
-    const struct segue_buffer_ref bindings[] = {weights_of(bench, chain, index), whole(bench->x),
-                                                whole(bench->out)};
+    const struct segue_buffer_ref bindings[] = {weights_of(chain, index), whole(chain->bench->x),
+                                                whole(chain->bench->out)};
     const uint64_t count = chain->bytes / 16;
     const struct segue_dispatch dispatch = {
         .executable = chain->reader,
@@ -234,7 +136,8 @@ static bool make_reader(struct gemv_bench *bench, uint32_t flags, segue_executab
         .entry_point_count = 1,
         .label = "read",
     };
-    return check(segue_executable_create(bench->device, &params, out_executable), "the reader");
+    return segue_bench_check(segue_executable_create(bench->device, &params, out_executable),
+                             "the reader");
 }
 
 /** The same kernel, declared as one that does not wait for itself: its edges are full. */
@@ -247,8 +150,8 @@ static bool make_isolated(struct gemv_bench *bench, const struct segue_quant_gem
     entry_point.flags = 0;
     params.entry_points = &entry_point;
     *out_gemv = *gemv;
-    return check(segue_executable_create(bench->device, &params, &out_gemv->executable),
-                 "the isolated kernel");
+    return segue_bench_check(segue_executable_create(bench->device, &params, &out_gemv->executable),
+                             "the isolated kernel");
 }
 
 /** Packs one random matrix and copies it as often as the memory holds it. */
@@ -264,7 +167,8 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
     segue_buffer *plain = NULL;
     uint8_t *bytes = malloc(plain_bytes);
     segue_command_buffer *commands = NULL;
-    bool good = bytes && check(segue_buffer_create(bench->device, &params, &plain), "weights");
+    bool good =
+        bytes && segue_bench_check(segue_buffer_create(bench->device, &params, &plain), "weights");
     uint64_t state = 88172645463325252u;
     for (uint64_t i = 0; good && i + 8 <= plain_bytes; i += 8) {
         state ^= state << 13;
@@ -276,8 +180,9 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
                                              : state & 0x0F0F0F0F0F0F0F0Fu;
         memcpy(bytes + i, &word, 8);
     }
-    good = good && check(segue_buffer_write(plain, 0, bytes, plain_bytes), "weights") &&
-           check(segue_command_buffer_create(bench->device, NULL, &commands), "weights");
+    good =
+        good && segue_bench_check(segue_buffer_write(plain, 0, bytes, plain_bytes), "weights") &&
+        segue_bench_check(segue_command_buffer_create(bench->device, NULL, &commands), "weights");
     if (good) {
         const struct segue_quant_pack_buffers buffers = {
             .weights = {.buffer = plain, .length_bytes = sizes.weights_bytes},
@@ -285,7 +190,7 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
                        .offset_bytes = scales_at,
                        .length_bytes = sizes.scales_bytes},
             .zeros = {.buffer = plain, .offset_bytes = zeros_at, .length_bytes = sizes.zeros_bytes},
-            .packed = weights_of(bench, chain, 0),
+            .packed = weights_of(chain, 0),
         };
         segue_status status = segue_command_buffer_begin(commands);
         if (status == SEGUE_OK)
@@ -294,12 +199,12 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
         if (status == SEGUE_OK)
             status = segue_cmd_barrier(commands, NULL);
         for (uint32_t i = 1; i < chain->copies && status == SEGUE_OK; i++)
-            status =
-                segue_cmd_copy(commands, weights_of(bench, chain, 0), weights_of(bench, chain, i));
+            status = segue_cmd_copy(commands, weights_of(chain, 0), weights_of(chain, i));
         if (status == SEGUE_OK)
             status = segue_command_buffer_end(commands);
         double time_ns = 0.0;
-        good = check(status, "weights") && run_once(bench, commands, &time_ns);
+        good = segue_bench_check(status, "weights") &&
+               segue_bench_chains_run(&bench->chains, commands, &time_ns);
     }
     if (commands)
         segue_command_buffer_destroy(commands);
@@ -309,12 +214,12 @@ static bool prepare_weights(struct gemv_bench *bench, const struct segue_quant_m
     return good;
 }
 
-static segue_status record_dequantise(struct gemv_bench *bench, segue_command_buffer *commands,
-                                      const void *context, uint32_t index)
+static segue_status record_dequantise(segue_command_buffer *commands, const void *context,
+                                      uint32_t index)
 {
     const struct chain *chain = context;
-    return gemv_dequantise_record(commands, bench->dequantise, chain->matrix,
-                                  weights_of(bench, chain, index), whole(bench->wide));
+    return gemv_dequantise_record(commands, chain->bench->dequantise, chain->matrix,
+                                  weights_of(chain, index), whole(chain->bench->wide));
 }
 
 static bool measure_product(struct gemv_bench *bench, const struct chain *floor_chain,
@@ -324,13 +229,16 @@ static bool measure_product(struct gemv_bench *bench, const struct chain *floor_
     const struct segue_quant_gemv_params params = {
         .matrix = *matrix, .batch = batch, .result_type = SEGUE_QUANT_BF16};
     struct segue_quant_gemv gemv = {0}, isolated = {0};
-    bool good = check(segue_quant_gemv_create(bench->device, &params, &gemv), "the kernel") &&
-                make_isolated(bench, &gemv, &isolated);
+    bool good =
+        segue_bench_check(segue_quant_gemv_create(bench->device, &params, &gemv), "the kernel") &&
+        make_isolated(bench, &gemv, &isolated);
     struct chain chain = *floor_chain;
     chain.gemv = &gemv;
-    good = good && measure_chain(bench, record_product, &chain, calls, &figures->chain_ns);
+    good = good && segue_bench_chains_measure(&bench->chains, record_product, &chain, calls,
+                                              &figures->chain_ns);
     chain.gemv = &isolated;
-    good = good && measure_chain(bench, record_product, &chain, calls, &figures->isolated_ns);
+    good = good && segue_bench_chains_measure(&bench->chains, record_product, &chain, calls,
+                                              &figures->isolated_ns);
     segue_quant_gemv_destroy(&gemv);
     segue_quant_gemv_destroy(&isolated);
     if (good && bench->cublas)
@@ -361,7 +269,8 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
         .group_size = group,
         .zero = bench->points ? SEGUE_QUANT_ZERO_POINTS : SEGUE_QUANT_ZERO_MIDDLE,
     };
-    struct chain chain = {.matrix = &matrix, .bytes = segue_quant_packed_size_bytes(&matrix)};
+    struct chain chain = {
+        .bench = bench, .matrix = &matrix, .bytes = segue_quant_packed_size_bytes(&matrix)};
     chain.stride_bytes = (chain.bytes + 255) / 256 * 256;
     const uint64_t copies = bench->weights_bytes / chain.stride_bytes;
     chain.copies = copies > GEMV_MAX_COPIES ? GEMV_MAX_COPIES : (uint32_t)copies;
@@ -378,13 +287,14 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
     bool good = prepare_weights(bench, &matrix, &chain);
     if (!bench->info.is_soft) {
         chain.reader = bench->reader;
-        good = good && measure_chain(bench, record_read, &chain, call_count, &figures.floor_ns);
+        good = good && segue_bench_chains_measure(&bench->chains, record_read, &chain, call_count,
+                                                  &figures.floor_ns);
         chain.reader = isolated_reader;
-        good = good &&
-               measure_chain(bench, record_read, &chain, call_count, &figures.isolated_floor_ns);
+        good = good && segue_bench_chains_measure(&bench->chains, record_read, &chain, call_count,
+                                                  &figures.isolated_floor_ns);
         if (bench->dequantise)
-            good = good && measure_chain(bench, record_dequantise, &chain, 4 + call_count / 8,
-                                         &figures.dequantise_ns);
+            good = good && segue_bench_chains_measure(&bench->chains, record_dequantise, &chain,
+                                                      4 + call_count / 8, &figures.dequantise_ns);
     }
     for (size_t i = 0; good && i < COUNT_OF(batches); i++) {
         if (!(batch_mask >> i & 1))
@@ -497,24 +407,25 @@ static bool open_bench(struct gemv_bench *bench, const struct options *options)
     struct segue_executable_params packing;
     segue_quant_get_pack_kernels(&packing);
     bench->weights_bytes = options->quick ? QUICK_WEIGHTS_BYTES : WEIGHTS_BYTES;
-    bench->time_ms = options->time_ms;
     bench->bits = options->bits;
     bench->points = options->points;
     const struct segue_buffer_params weights = {.size_bytes = bench->weights_bytes};
     const struct segue_buffer_params vectors = {.size_bytes = 64ull << 20};
     segue_device_get_info(bench->device, &bench->info);
-    if (!check(segue_quant_register(bench->device), "registering") ||
-        !check(segue_buffer_create(bench->device, &weights, &bench->weights), "memory") ||
-        !check(segue_buffer_create(bench->device, &vectors, &bench->x), "memory") ||
-        !check(segue_buffer_create(bench->device, &vectors, &bench->out), "memory") ||
-        !check(segue_queue_create(bench->device, NULL, &bench->queue), "a queue") ||
-        !check(segue_semaphore_create(bench->device, 0, &bench->done), "a semaphore") ||
-        !check(segue_executable_create(bench->device, &packing, &bench->packing), "packing"))
+    if (!segue_bench_check(segue_quant_register(bench->device), "registering") ||
+        !segue_bench_check(segue_buffer_create(bench->device, &weights, &bench->weights),
+                           "memory") ||
+        !segue_bench_check(segue_buffer_create(bench->device, &vectors, &bench->x), "memory") ||
+        !segue_bench_check(segue_buffer_create(bench->device, &vectors, &bench->out), "memory") ||
+        !segue_bench_chains_open(&bench->chains, bench->device, options->time_ms) ||
+        !segue_bench_check(segue_executable_create(bench->device, &packing, &bench->packing),
+                           "packing"))
         return false;
     uint32_t *ones = malloc(4 << 20);
     for (size_t i = 0; ones && i < 1 << 20; i++)
         ones[i] = 0x3F803F80u ^ (uint32_t)(i * 2654435761u & 0x007F007F);
-    const bool good = ones && check(segue_buffer_write(bench->x, 0, ones, 4 << 20), "x");
+    const bool good =
+        ones && segue_bench_check(segue_buffer_write(bench->x, 0, ones, 4 << 20), "x");
     free(ones);
     if (!good || bench->info.is_soft || options->without_cublas)
         return good;
@@ -523,8 +434,9 @@ static bool open_bench(struct gemv_bench *bench, const struct options *options)
         fputs("segue-bench-gemv: without cuBLAS, which could not be opened\n", stderr);
     const struct segue_buffer_params wide = {.size_bytes = WIDE_BYTES};
     return bench->bits != 4 || bench->points ||
-           (check(segue_buffer_create(bench->device, &wide, &bench->wide), "memory") &&
-            check(gemv_dequantise_create(bench->device, &bench->dequantise), "dequantising"));
+           (segue_bench_check(segue_buffer_create(bench->device, &wide, &bench->wide), "memory") &&
+            segue_bench_check(gemv_dequantise_create(bench->device, &bench->dequantise),
+                              "dequantising"));
 }
 
 static void close_bench(struct gemv_bench *bench)
@@ -534,8 +446,7 @@ static void close_bench(struct gemv_bench *bench)
     segue_executable_destroy(bench->packing);
     segue_executable_destroy(bench->dequantise);
     segue_buffer_destroy(bench->wide);
-    segue_semaphore_destroy(bench->done);
-    segue_queue_destroy(bench->queue);
+    segue_bench_chains_close(&bench->chains);
     segue_buffer_destroy(bench->out);
     segue_buffer_destroy(bench->x);
     segue_buffer_destroy(bench->weights);

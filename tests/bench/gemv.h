@@ -10,6 +10,8 @@
 #ifndef SEGUE_BENCH_GEMV_H
 #define SEGUE_BENCH_GEMV_H
 
+#include "chain.h"
+
 #include <segue/quant.h>
 #include <segue/segue.h>
 
@@ -25,9 +27,7 @@ struct gemv_shape {
 struct gemv_bench {
     segue_device *device;
     struct segue_device_info info;
-    segue_queue *queue;
-    segue_semaphore *done;
-    uint64_t done_value;
+    struct segue_bench_chains chains;
     /** Copies of the packed matrix at hand, one after the other, and what is not read of them. */
     segue_buffer *weights;
     uint64_t weights_bytes;
@@ -39,8 +39,6 @@ struct gemv_bench {
     /** Makes a matrix bf16, and where to; NULL for formats that it does not know. */
     segue_executable *dequantise;
     segue_buffer *wide;
-    /** How long each chain is repeated. */
-    uint32_t time_ms;
     /** Of a weight, and whether each group has a zero point. */
     uint32_t bits;
     bool points;

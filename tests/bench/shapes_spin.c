@@ -11,6 +11,7 @@
  * reads its left and upper neighbours, recorded diagonal by diagonal dag                 each reads
  * up to three of the last 64, scopes of 1 to 24
  */
+#include "fixture.h"
 #include "shapes.h"
 
 #include "test.h"
@@ -275,14 +276,6 @@ static bool make(struct segue_shapes *shapes, const struct segue_shapes_case *se
 
 /* ---- The kernel ------------------------------------------------------------------------------ */
 
-static bool run_nothing(const struct segue_reference_launch *launch,
-                        segue_reference_translate translate)
-{
-    (void)launch;
-    (void)translate;
-    return true;
-}
-
 /** What the commands declare: the software driver then checks every shape for missing edges. */
 static void state_ranges(const struct segue_reference_launch *launch,
                          struct segue_reference_ranges *ranges)
@@ -304,7 +297,7 @@ static segue_status create_executable(segue_device *device, segue_executable **o
         .name = KERNEL_NAME,
         .parameter_sizes = sizes,
         .parameter_count = SEGUE_SHAPES_MAX_INPUTS + 2,
-        .run = run_nothing,
+        .run = segue_bench_run_nothing,
         .ranges = state_ranges,
     };
     static const struct segue_parameter parameters[] = {

@@ -5,6 +5,7 @@
 #include "cuda_backend.h"
 #include "device.h"
 #include "exec_cache.h"
+#include "graph_node.h"
 #include "staging.h"
 
 #include <stdlib.h>
@@ -175,18 +176,7 @@ static CUresult add_kernel(struct segue_bench *bench, const struct adding *addin
                            const struct segue_operation *operation, CUgraphNode *out_node,
                            const char **out_call)
 {
-    const CUlaunchConfig *config = &operation->as.kernel.config;
-    CUDA_KERNEL_NODE_PARAMS params = {
-        .func = operation->as.kernel.function,
-        .gridDimX = config->gridDimX,
-        .gridDimY = config->gridDimY,
-        .gridDimZ = config->gridDimZ,
-        .blockDimX = config->blockDimX,
-        .blockDimY = config->blockDimY,
-        .blockDimZ = config->blockDimZ,
-        .sharedMemBytes = config->sharedMemBytes,
-        .kernelParams = operation->as.kernel.parameters,
-    };
+    const CUDA_KERNEL_NODE_PARAMS params = segue_kernel_params(operation);
     CUresult result;
     if (adding->edges) {
         CUgraphNodeParams any = {.type = CU_GRAPH_NODE_TYPE_KERNEL};
@@ -205,6 +195,7 @@ static CUresult add_kernel(struct segue_bench *bench, const struct adding *addin
         result = RAW(cuGraphAddKernelNode(out_node, adding->graph, adding->dependencies,
                                           adding->dependency_count, &params));
     }
+    const CUlaunchConfig *config = &operation->as.kernel.config;
     for (uint32_t i = 0; i < config->numAttrs && result == CUDA_SUCCESS; i++)
         result = RAW(
             cuGraphKernelNodeSetAttribute(*out_node, config->attrs[i].id, &config->attrs[i].value));

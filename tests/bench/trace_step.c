@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trace_step.h"
 
+#include "fixture.h"
+
 #include <segue/kernels.h>
 
 #include <inttypes.h>
@@ -10,21 +12,6 @@
 
 #define NAME_BYTES 48
 #define MAX_CONSTANTS_BYTES 4096
-
-static bool run_nothing(const struct segue_reference_launch *launch,
-                        segue_reference_translate translate)
-{
-    (void)launch;
-    (void)translate;
-    return true;
-}
-
-static void ranges_of_nothing(const struct segue_reference_launch *launch,
-                              struct segue_reference_ranges *ranges)
-{
-    (void)launch;
-    (void)ranges;
-}
 
 /* ---- Twins ----------------------------------------------------------------------------------- */
 
@@ -74,8 +61,8 @@ static bool add_kernel(struct segue_bench *bench, FILE *ptx, const char *name,
         .name = name,
         .parameter_sizes = sizes,
         .parameter_count = entry->parameter_count,
-        .run = run_nothing,
-        .ranges = ranges_of_nothing,
+        .run = segue_bench_run_nothing,
+        .ranges = segue_bench_no_ranges,
     };
     const bool good = segue_bench_check(
         bench, segue_device_register_reference_kernels(bench->fixture.device, &reference, 1));

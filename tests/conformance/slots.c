@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slots_indirect.h"
+#include "slots_tables.h"
 
 /** Slot 1 = slot 1 * 31 + slot 0, `count` words. */
 static segue_command_buffer *record_mix(struct segue_test *test, uint32_t count)
@@ -263,24 +264,7 @@ static void expect_slow(segue_buffer *data, uint64_t seed, uint32_t times)
 static void tables_in_flight(void **state)
 {
     struct segue_test *test = *state;
-    enum { BUFFERS = 4 };
-    // Two, the same again, three with two tables, and tables for what has just been let go.
-    static const uint32_t order[] = {0, 1, 1, 0, 1, 0, 2, 3, 2, 0, 3, 1};
-    segue_buffer *data[BUFFERS];
-    uint32_t times[BUFFERS] = {0};
-    for (uint32_t i = 0; i < BUFFERS; ++i)
-        data[i] = segue_test_words(test, 4, i);
-    segue_command_buffer *commands = record_slow(test);
-    for (uint32_t i = 0; i < sizeof(order) / sizeof(order[0]); ++i) {
-        const struct segue_buffer_ref table = segue_test_whole(data[order[i]]);
-        const uint64_t done = segue_test_submit_with(test, commands, &table, 1);
-        ++times[order[i]];
-        if (i >= 8)
-            segue_test_wait(test, done - 1);
-    }
-    segue_test_wait(test, test->done_value);
-    for (uint32_t i = 0; i < BUFFERS; ++i)
-        expect_slow(data[i], i, times[i]);
+    slots_check_tables_in_flight(test, record_slow(test), expect_slow);
 }
 
 /** The same on two queues at once. */
@@ -292,10 +276,7 @@ static void tables_on_two_queues(void **state)
     segue_command_buffer *commands = record_slow(test);
     for (uint32_t i = 0; i < 8; ++i) {
         const struct segue_buffer_ref table = segue_test_whole(data[i % 2]);
-        const struct segue_execution execution = {
-            .command_buffer = commands, .bindings = &table, .binding_count = 1};
-        const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
-        CHECK_OK(segue_queue_submit(queues[i % 2], &submission));
+        CHECK_OK(slots_submit_on(queues[i % 2], commands, &table, 1));
     }
     for (uint32_t i = 0; i < 2; ++i) {
         CHECK_OK(segue_queue_wait_idle(queues[i]));

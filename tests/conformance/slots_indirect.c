@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "slots_indirect.h"
 
-#define WHOLE SEGUE_WHOLE_SIZE
-#define WORDS 4
+#include "slots_tables.h"
 
-static segue_status submit_on(segue_queue *queue, segue_command_buffer *commands,
-                              const struct segue_buffer_ref *table, uint32_t count)
-{
-    const struct segue_execution execution = {
-        .command_buffer = commands, .bindings = table, .binding_count = count};
-    const struct segue_submission submission = {.executions = &execution, .execution_count = 1};
-    return segue_queue_submit(queue, &submission);
-}
+#define WHOLE SEGUE_WHOLE_SIZE
+#define WORDS SLOTS_WORDS
 
 /** Three slow steps on slot 0, x * 3 + source each. */
 static segue_command_buffer *record_slow(struct segue_test *test, segue_buffer *source)
@@ -40,25 +33,8 @@ static void expect_slow(segue_buffer *data, uint64_t seed, uint32_t times)
 void indirect_tables_in_flight(void **state)
 {
     struct segue_test *test = *state;
-    enum { BUFFERS = 4 };
-    // Two, the same again, three with two tables, and tables for what has just been let go.
-    static const uint32_t order[] = {0, 1, 1, 0, 1, 0, 2, 3, 2, 0, 3, 1};
     segue_buffer *source = segue_test_words(test, WORDS, 9);
-    segue_buffer *data[BUFFERS];
-    uint32_t times[BUFFERS] = {0};
-    for (uint32_t i = 0; i < BUFFERS; ++i)
-        data[i] = segue_test_words(test, WORDS, i);
-    segue_command_buffer *commands = record_slow(test, source);
-    for (uint32_t i = 0; i < sizeof(order) / sizeof(order[0]); ++i) {
-        const struct segue_buffer_ref table = segue_test_whole(data[order[i]]);
-        const uint64_t done = segue_test_submit_with(test, commands, &table, 1);
-        ++times[order[i]];
-        if (i >= 8)
-            segue_test_wait(test, done - 1);
-    }
-    segue_test_wait(test, test->done_value);
-    for (uint32_t i = 0; i < BUFFERS; ++i)
-        expect_slow(data[i], i, times[i]);
+    slots_check_tables_in_flight(test, record_slow(test, source), expect_slow);
 }
 
 void indirect_tables_on_two_queues(void **state)
@@ -71,7 +47,7 @@ void indirect_tables_on_two_queues(void **state)
     segue_command_buffer *commands = record_slow(test, source);
     for (uint32_t i = 0; i < 8; ++i) {
         const struct segue_buffer_ref table = segue_test_whole(data[i % 2]);
-        CHECK_OK(submit_on(queues[i % 2], commands, &table, 1));
+        CHECK_OK(slots_submit_on(queues[i % 2], commands, &table, 1));
     }
     CHECK_OK(segue_device_wait_idle(test->device));
     // The second queue has had no copy of this table: it waits for the first one's.
@@ -154,18 +130,18 @@ void indirect_bindings_are_checked(void **state)
                                  segue_test_slot(1, 32, 32), 8, 0);
     CHECK_OK(segue_command_buffer_end(commands));
     struct segue_buffer_ref table[] = {segue_test_whole(source), segue_test_whole(data)};
-    CHECK_OK(submit_on(test->queue, commands, table, 2));
+    CHECK_OK(slots_submit_on(test->queue, commands, table, 2));
     table[1] = segue_test_ref(data, 4, WHOLE);
-    CHECK_ERROR(submit_on(test->queue, commands, table, 2), SEGUE_OUT_OF_RANGE, "slot 1");
+    CHECK_ERROR(slots_submit_on(test->queue, commands, table, 2), SEGUE_OUT_OF_RANGE, "slot 1");
     table[1] = segue_test_whole(constant);
-    CHECK_ERROR(submit_on(test->queue, commands, table, 2), SEGUE_INVALID_ACCESS, "slot 1");
+    CHECK_ERROR(slots_submit_on(test->queue, commands, table, 2), SEGUE_INVALID_ACCESS, "slot 1");
     table[1] = segue_test_whole(data);
     table[0] = segue_test_ref(source, 2, WHOLE);
-    CHECK_ERROR(submit_on(test->queue, commands, table, 2), SEGUE_INVALID_ARGUMENT, "slot 0");
+    CHECK_ERROR(slots_submit_on(test->queue, commands, table, 2), SEGUE_INVALID_ARGUMENT, "slot 0");
     // Read by the first, written by the second, and nothing orders them.
     table[0] = segue_test_ref(source, 32, 32);
     table[1] = segue_test_whole(source);
-    CHECK_ERROR(submit_on(test->queue, commands, table, 2), SEGUE_HAZARD, "");
+    CHECK_ERROR(slots_submit_on(test->queue, commands, table, 2), SEGUE_HAZARD, "");
     CHECK_OK(segue_queue_wait_idle(test->queue));
     for (uint32_t i = 0; i < 16; ++i)
         segue_test_expect_all(data, i, 1, segue_test_word(2, i) * 31 + segue_test_word(1, i));

@@ -40,22 +40,7 @@ static void test_packing(void **state)
 static void compile_product(const struct segue_quant_gemv_params *params, const char *architecture,
                             uint32_t shared_memory_bytes)
 {
-    const struct segue_quant_matrix *matrix = &params->matrix;
-    const struct segue_quant_gemv_constants constants = {
-        .rows = matrix->rows,
-        .columns = matrix->columns,
-        .bits = matrix->bits,
-        .group_size = matrix->group_size,
-        .scale_type = (uint32_t)matrix->scale_type,
-        .zero = (uint32_t)matrix->zero,
-        .pair_stride = matrix->pair_stride,
-        .batch = params->batch,
-        .activation_type = (uint32_t)params->activation_type,
-        .result_type = (uint32_t)params->result_type,
-        .flags = params->flags,
-        .epsilon = params->epsilon,
-        .heads = params->heads,
-    };
+    const struct segue_quant_gemv_constants constants = segue_quant_gemv_constants_of(params);
     const struct segue_device_info device = {
         .multiprocessor_count = 132,
         .max_shared_memory_bytes = shared_memory_bytes,

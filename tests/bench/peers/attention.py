@@ -6,17 +6,17 @@ has it ([rows][kv heads][head size]): one CUDA graph of many calls on distinct c
     attention.py [--context N[,N...]] [--backend flash|efficient|cudnn|math]
 """
 import argparse
-import statistics
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from chain import numbers, time_graph
 
 SHAPES = [("1B", 32, 8, 64), ("3B", 24, 8, 128), ("8B", 32, 8, 128)]
 BACKENDS = {"flash": SDPBackend.FLASH_ATTENTION, "efficient": SDPBackend.EFFICIENT_ATTENTION,
             "cudnn": SDPBackend.CUDNN_ATTENTION, "math": SDPBackend.MATH}
 CACHE_BYTES = 1200 << 20
 MAX_COPIES = 64
-REPEATS = 9
 
 
 def measure(heads, kv_heads, head_size, context, backend):
@@ -33,26 +33,7 @@ def measure(heads, kv_heads, head_size, context, backend):
             for k, v in calls:
                 torch.nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
 
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        call_all()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call_all()
-    times = []
-    for _ in range(REPEATS + 1):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) * 1e6 / copies)
-    return statistics.median(times[1:])
-
-
-def numbers(text):
-    return [int(part) for part in text.split(",")]
+    return time_graph(call_all, copies)
 
 
 def main():

@@ -6,9 +6,10 @@ segue-bench-gemv: one CUDA graph of many calls on distinct weights, time of a ca
     tinygemm.py [--batch M[,M...]] [--group G[,G...]] [--shape NxK]
 """
 import argparse
-import statistics
 
 import torch
+
+from chain import numbers, time_graph
 
 SHAPES = [(512, 2048), (2048, 2048), (3072, 2048), (8192, 2048), (16384, 2048), (2048, 8192),
           (4096, 4096), (6144, 4096), (14336, 4096), (28672, 4096), (4096, 14336), (8192, 8192),
@@ -16,7 +17,6 @@ SHAPES = [(512, 2048), (2048, 2048), (3072, 2048), (8192, 2048), (16384, 2048), 
 INNER_TILES = 8
 WEIGHT_BYTES = 1200 << 20
 MAX_COPIES = 384
-REPEATS = 9
 
 
 def pack(rows, columns, group):
@@ -39,26 +39,7 @@ def measure(rows, columns, group, batch):
         for tensor, parameters in weights:
             torch.ops.aten._weight_int4pack_mm(x, tensor, group, parameters)
 
-    stream = torch.cuda.Stream()
-    with torch.cuda.stream(stream):
-        call_all()
-    stream.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        call_all()
-    times = []
-    for _ in range(REPEATS + 1):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        graph.replay()
-        end.record()
-        end.synchronize()
-        times.append(start.elapsed_time(end) * 1e6 / copies)
-    return statistics.median(times[1:])
-
-
-def numbers(text):
-    return [int(part) for part in text.split(",")]
+    return time_graph(call_all, copies)
 
 
 def main():
