@@ -143,6 +143,7 @@ static const struct segue_backend_ops backend_ops = {
     .set_cache_budget = set_cache_budget,
     .trim_cache = trim_cache,
     .note_stream = note_stream,
+    .program_retire = segue_cuda_program_retire,
     .program_destroy = segue_cuda_program_destroy,
     .program_node_types = segue_cuda_program_node_types,
     .queue_create = segue_cuda_queue_create,

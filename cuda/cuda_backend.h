@@ -127,6 +127,8 @@ segue_status segue_cuda_program_rebind(struct segue_backend *backend,
                                        struct segue_backend_program *program,
                                        const struct segue_program_request *request,
                                        struct segue_command_buffer_stats *stats, bool *out_rebound);
+void segue_cuda_program_retire(struct segue_backend *backend,
+                               struct segue_backend_program *program);
 void segue_cuda_program_destroy(struct segue_backend *backend,
                                 struct segue_backend_program *program);
 const uint8_t *segue_cuda_program_node_types(struct segue_backend *backend,

@@ -99,18 +99,44 @@ void segue_exec_cache_release(struct segue_cuda *cuda, struct segue_cuda_exec *e
     struct segue_exec_dead dead = {0};
     if (exec == NULL)
         return;
+    if (segue_exec_cache_lend(cuda, exec)) {
+        segue_exec_cache_keep_budget(cuda);
+        return;
+    }
     if (exec->staging != NULL)
         segue_staging_count(cuda, exec->staging, false);
     pthread_mutex_lock(&cache->lock);
-    segue_exec_list_touch(cache, exec);
-    segue_exec_list_count_bytes(cache, exec);
-    if (exec->structure->is_stale) {
-        segue_exec_list_bury(cache, exec, &dead);
-        cache->stats.evictions++;
-    } else {
+    segue_exec_list_bury(cache, exec, &dead);
+    cache->stats.evictions++;
+    pthread_mutex_unlock(&cache->lock);
+    segue_exec_free_dead_anywhere(cuda, &dead);
+}
+
+bool segue_exec_cache_lend(struct segue_cuda *cuda, struct segue_cuda_exec *exec)
+{
+    struct segue_exec_cache *cache = &cuda->exec_cache;
+    if (exec == NULL)
+        return true;
+    pthread_mutex_lock(&cache->lock);
+    const bool may_be_used = !exec->structure->is_stale;
+    if (may_be_used) {
+        // Before anybody can count it in again. (The lock of staging memory is always the last.)
+        if (exec->staging != NULL)
+            segue_staging_count(cuda, exec->staging, false);
+        segue_exec_list_touch(cache, exec);
+        segue_exec_list_count_bytes(cache, exec);
         segue_exec_list_make_idle(cache, exec);
-        segue_exec_list_evict(cache, cache->budget, &dead);
     }
+    pthread_mutex_unlock(&cache->lock);
+    return may_be_used;
+}
+
+void segue_exec_cache_keep_budget(struct segue_cuda *cuda)
+{
+    struct segue_exec_cache *cache = &cuda->exec_cache;
+    struct segue_exec_dead dead = {0};
+    pthread_mutex_lock(&cache->lock);
+    segue_exec_list_evict(cache, cache->budget, &dead);
     pthread_mutex_unlock(&cache->lock);
     segue_exec_free_dead_anywhere(cuda, &dead);
 }

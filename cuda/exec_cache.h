@@ -123,6 +123,11 @@ SEGUE_MUST_CHECK segue_status segue_exec_cache_obtain(struct segue_lowering *low
 /** Gives an exec back that no launch in flight uses. NULL is fine. Makes the
  * context current itself where it must. */
 void segue_exec_cache_release(struct segue_cuda *cuda, struct segue_cuda_exec *exec);
+/** The same without a call to the driver, whatever the budget is: segue_exec_cache_keep_budget
+ * follows. NULL is fine. False: the exec may not be used again, and is still the caller's. */
+bool segue_exec_cache_lend(struct segue_cuda *cuda, struct segue_cuda_exec *exec);
+/** Gives up what is idle beyond the budget. Makes the context current itself where it must. */
+void segue_exec_cache_keep_budget(struct segue_cuda *cuda);
 
 /** Gives up what runs kernels of a module that is about to be unloaded. The
  * context is current. */

@@ -4,17 +4,25 @@
 #include <inttypes.h>
 #include <string.h>
 
+/** Whether a driver without memory may have some now: free staging blocks hold both kinds. */
+static bool may_try_again(struct segue_cuda *cuda, CUresult result, const char *call,
+                          uint64_t size_bytes)
+{
+    if (result != CUDA_ERROR_OUT_OF_MEMORY || !segue_staging_trim(cuda))
+        return false;
+    segue_cuda_note(cuda, result, call, __FILE__, __LINE__,
+                    "giving back free staging memory and trying %" PRIu64 " bytes again",
+                    size_bytes);
+    return true;
+}
+
 static segue_status allocate_device(struct segue_cuda *cuda, uint64_t size_bytes,
                                     struct segue_backend_memory *memory)
 {
     CUdeviceptr address = 0;
     CUresult result = cuda->driver.cuMemAlloc(&address, size_bytes);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && segue_staging_trim(cuda)) {
-        segue_cuda_note(cuda, result, "cuMemAlloc", __FILE__, __LINE__,
-                        "giving back free staging memory and trying %" PRIu64 " bytes again",
-                        size_bytes);
+    if (may_try_again(cuda, result, "cuMemAlloc", size_bytes))
         result = cuda->driver.cuMemAlloc(&address, size_bytes);
-    }
     if (result != CUDA_SUCCESS)
         return segue_cuda_raise(cuda, result, "cuMemAlloc", __FILE__, __LINE__,
                                 "allocating %" PRIu64 " bytes of device memory", size_bytes);
@@ -25,16 +33,18 @@ static segue_status allocate_device(struct segue_cuda *cuda, uint64_t size_bytes
 static segue_status allocate_host(struct segue_cuda *cuda, uint64_t size_bytes,
                                   struct segue_backend_memory *memory)
 {
+    const unsigned int flags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
     void *pointer = NULL;
     CUdeviceptr address = 0;
-    segue_status status = segue_cuda_check(
-        cuda,
-        cuMemHostAlloc(&pointer, size_bytes, CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP),
-        "allocating %" PRIu64 " bytes of pinned host memory", size_bytes);
-    if (status != SEGUE_OK)
-        return status;
-    status = segue_cuda_check(cuda, cuMemHostGetDevicePointer(&address, pointer, 0),
-                              "mapping %" PRIu64 " bytes of pinned host memory", size_bytes);
+    CUresult result = cuda->driver.cuMemHostAlloc(&pointer, size_bytes, flags);
+    if (may_try_again(cuda, result, "cuMemHostAlloc", size_bytes))
+        result = cuda->driver.cuMemHostAlloc(&pointer, size_bytes, flags);
+    if (result != CUDA_SUCCESS)
+        return segue_cuda_raise(cuda, result, "cuMemHostAlloc", __FILE__, __LINE__,
+                                "allocating %" PRIu64 " bytes of pinned host memory", size_bytes);
+    const segue_status status =
+        segue_cuda_check(cuda, cuMemHostGetDevicePointer(&address, pointer, 0),
+                         "mapping %" PRIu64 " bytes of pinned host memory", size_bytes);
     if (status != SEGUE_OK) {
         segue_cuda_cleanup(cuda, cuMemFreeHost(pointer), "freeing pinned host memory");
         return status;

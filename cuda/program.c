@@ -229,13 +229,24 @@ segue_status segue_cuda_program_create(struct segue_backend *backend,
     return SEGUE_OK;
 }
 
+void segue_cuda_program_retire(struct segue_backend *backend, struct segue_backend_program *program)
+{
+    if (segue_exec_cache_lend(segue_cuda_of(backend), program->exec)) {
+        program->exec = NULL;
+        program->has_lent = true;
+    }
+}
+
 void segue_cuda_program_destroy(struct segue_backend *backend,
                                 struct segue_backend_program *program)
 {
     struct segue_cuda *cuda = segue_cuda_of(backend);
     if (program == NULL)
         return;
-    segue_exec_cache_release(cuda, program->exec);
+    if (program->has_lent)
+        segue_exec_cache_keep_budget(cuda);
+    else
+        segue_exec_cache_release(cuda, program->exec);
     if (program->staging != NULL) {
         const bool has_context = segue_cuda_enter_cleanup(cuda);
         segue_cuda_stream_finish(program, has_context);

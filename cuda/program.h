@@ -18,6 +18,8 @@ struct segue_backend_program {
     struct segue_staging_block *staging;
     /** GRAPH; NULL for a graph without nodes. */
     struct segue_cuda_exec *exec;
+    /** The exec is the cache's again, which has not looked at its budget since. */
+    bool has_lent;
     /** STREAM: in order of issue, with parameters in lowering.arena. */
     struct segue_operation *operations;
     uint32_t operation_count;

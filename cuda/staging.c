@@ -19,6 +19,12 @@ static void free_block(struct segue_cuda *cuda, struct segue_staging_block *bloc
     segue_release(segue_cuda_allocator(cuda), block, sizeof(*block));
 }
 
+/** What a free block keeps from others: it keeps the host's copy of its table, too. */
+static uint64_t kept_bytes(const struct segue_staging_block *block)
+{
+    return block->size_bytes + block->pointers.host_bytes;
+}
+
 /** Index of the smallest class that holds `size_bytes`; the count of classes if
  * none does. */
 static uint32_t class_of(uint64_t size_bytes)
@@ -114,7 +120,7 @@ segue_status segue_staging_acquire(struct segue_cuda *cuda, uint64_t size_bytes,
     struct segue_staging_block *block = staging->free[index];
     if (block != NULL) {
         staging->free[index] = block->next;
-        staging->free_bytes -= block_bytes;
+        staging->free_bytes -= kept_bytes(block);
         count_in(staging, block_bytes);
     }
     pthread_mutex_unlock(&staging->lock);
@@ -155,12 +161,12 @@ void segue_staging_release(struct segue_cuda *cuda, struct segue_staging_block *
     staging->usage.current_bytes -= block->size_bytes;
     staging->usage.allocation_count--;
     const bool keep =
-        !has_context || staging->free_bytes + block->size_bytes <= SEGUE_STAGING_KEPT_BYTES;
+        !has_context || staging->free_bytes + kept_bytes(block) <= SEGUE_STAGING_KEPT_BYTES;
     if (keep) {
         const uint32_t index = class_of(block->size_bytes);
         block->next = staging->free[index];
         staging->free[index] = block;
-        staging->free_bytes += block->size_bytes;
+        staging->free_bytes += kept_bytes(block);
     }
     pthread_mutex_unlock(&staging->lock);
     if (!keep)

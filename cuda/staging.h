@@ -18,7 +18,8 @@ struct segue_cuda;
 /** Blocks are powers of two from 4 KiB up; a free list for each size. */
 #define SEGUE_STAGING_CLASS_COUNT 52
 #define SEGUE_STAGING_SMALLEST_BYTES 4096
-/** Free blocks kept; beyond this they go back to the driver. */
+/** Free blocks kept, with the pinned copies of their tables; beyond this they go back to the
+ *  driver. */
 #define SEGUE_STAGING_KEPT_BYTES (UINT64_C(64) << 20)
 
 /** A block of device memory. */
@@ -33,6 +34,7 @@ struct segue_staging_block {
 struct segue_staging {
     pthread_mutex_t lock;
     struct segue_staging_block *free[SEGUE_STAGING_CLASS_COUNT];
+    /** Of free blocks, on the device and pinned. */
     uint64_t free_bytes;
     /** Blocks in use; free ones are not counted. */
     struct segue_memory_usage usage;

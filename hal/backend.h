@@ -131,6 +131,10 @@ struct segue_backend_ops {
     segue_status (*program_plan)(struct segue_backend *backend,
                                  const struct segue_backend_program *program,
                                  struct segue_plan *out_plan);
+    /** Lets other programs have what this one can leave to them, without a call to the driver: then
+     * it is only good for being destroyed, which the caller does once it has given up the lock.
+     * NULL: they get it then. [locked] */
+    void (*program_retire)(struct segue_backend *backend, struct segue_backend_program *program);
     void (*program_destroy)(struct segue_backend *backend, struct segue_backend_program *program);
     /** Graph mode only: what each node of the plan became, values of enum segue_graph_node_type.
      *  They live as long as the program. */

@@ -20,7 +20,7 @@ static void count_out(struct segue_program *program)
     program->is_for_table = false;
 }
 
-/** Frees a program that has no backend program (any more). */
+/** Frees a program that has no backend program, or none any more. */
 static void free_shell(struct segue_program *program)
 {
     struct segue_recording *recording = program->recording;
@@ -36,13 +36,19 @@ static void free_shell(struct segue_program *program)
     segue_recording_release(recording);
 }
 
+/** Frees a program. Without the lock: the driver may wait for the device. */
+static void free_program(struct segue_program *program)
+{
+    struct segue_backend *backend = program->recording->device->backend;
+    backend->ops->program_destroy(backend, program->backend);
+    free_shell(program);
+}
+
 void segue_program_release(struct segue_program *program)
 {
     if (!program || atomic_fetch_sub_explicit(&program->references, 1, memory_order_acq_rel) != 1)
         return;
-    struct segue_backend *backend = program->recording->device->backend;
-    backend->ops->program_destroy(backend, program->backend);
-    free_shell(program);
+    free_program(program);
 }
 
 void segue_program_drop(struct segue_program *program, struct segue_program **dead)
@@ -50,7 +56,8 @@ void segue_program_drop(struct segue_program *program, struct segue_program **de
     if (atomic_fetch_sub_explicit(&program->references, 1, memory_order_acq_rel) != 1)
         return;
     struct segue_backend *backend = program->recording->device->backend;
-    backend->ops->program_destroy(backend, program->backend);
+    if (backend->ops->program_retire)
+        backend->ops->program_retire(backend, program->backend);
     count_out(program);
     program->next = *dead;
     *dead = program;
@@ -61,7 +68,7 @@ void segue_programs_free(struct segue_program **dead)
     while (*dead) {
         struct segue_program *program = *dead;
         *dead = program->next;
-        free_shell(program);
+        free_program(program);
     }
 }
 

@@ -26,10 +26,10 @@ SEGUE_MUST_CHECK segue_status segue_program_create(segue_command_buffer *command
                                                    struct segue_command_buffer_stats *stats,
                                                    struct segue_program **out_program);
 
-/** segue_program_release with the lock held: with its last reference the program gives its graph
- * back and goes on the list, for segue_programs_free. */
+/** segue_program_release with the lock held: with its last reference the program lets others have
+ * its graph and goes on the list, for segue_programs_free. */
 void segue_program_drop(struct segue_program *program, struct segue_program **dead);
-/** Frees what is on the list, and empties it. */
+/** Frees what is on the list, and empties it. Without the lock. */
 void segue_programs_free(struct segue_program **dead);
 
 #endif // SEGUE_HAL_PROGRAM_H

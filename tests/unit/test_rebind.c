@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Submissions with tables: which nodes another table writes, which graphs it takes, and what it may
 // not do.
-#include "object.h"
 #include "test.h"
 #include <cuda.h>
 
@@ -640,98 +639,6 @@ static void constants_are_written(void **state)
     segue_command_buffer_destroy(commands);
 }
 
-/** What is freed while it is watched, and whether the submission lock was held then. */
-struct watch {
-    segue_device *device;
-    const void *watched;
-    uint32_t freed_count;
-    uint32_t locked_count;
-};
-
-static void *watch_allocate(void *context, size_t size_bytes, size_t align_bytes)
-{
-    (void)context;
-    return segue_default_allocator.allocate(NULL, size_bytes, align_bytes);
-}
-
-static void watch_release(void *context, void *pointer, size_t size_bytes)
-{
-    struct watch *watch = context;
-    if (pointer != NULL && pointer == watch->watched) {
-        watch->freed_count++;
-        watch->watched = NULL;
-        if (pthread_mutex_trylock(&watch->device->submission_lock) == 0)
-            pthread_mutex_unlock(&watch->device->submission_lock);
-        else
-            watch->locked_count++;
-    }
-    segue_default_allocator.release(NULL, pointer, size_bytes);
-}
-
-/** Freeing memory may wait for the device, and then nobody could submit: so what only an old table
- *  kept alive goes when the lock has been given back. */
-static void old_tables_are_freed_without_the_lock(void **state)
-{
-    struct watch watch = {0};
-    const struct segue_allocator allocator = {watch_allocate, watch_release, &watch};
-    const struct segue_device_params params = {.allocator = &allocator};
-    const struct segue_command_buffer_params two_slots = {.slot_count = 2};
-    const struct segue_buffer_params small = {.size_bytes = 64};
-    segue_command_buffer *commands;
-    segue_queue *queue;
-    segue_buffer *buffers[4];
-    (void)state;
-    CHECK_OK(segue_device_open("soft://", &params, &watch.device));
-    CHECK_OK(segue_queue_create(watch.device, NULL, &queue));
-    for (uint32_t i = 0; i < 4; i++)
-        CHECK_OK(segue_buffer_create(watch.device, &small, &buffers[i]));
-    CHECK_OK(segue_command_buffer_create(watch.device, &two_slots, &commands));
-    CHECK_OK(segue_command_buffer_begin(commands));
-    for (uint32_t slot = 0; slot < 2; slot++)
-        CHECK_OK(segue_cmd_fill(commands, segue_test_slot(slot, 0, WHOLE), slot, 4));
-    CHECK_OK(segue_command_buffer_end(commands));
-    // The buffers of the first table are only the program's then; another table takes their place.
-    struct segue_buffer_ref table[] = {segue_test_whole(buffers[0]), segue_test_whole(buffers[1])};
-    CHECK_OK(submit_on(queue, commands, table, 2));
-    CHECK_OK(segue_queue_wait_idle(queue));
-    segue_buffer_destroy(buffers[0]);
-    watch.watched = buffers[0];
-    table[0] = segue_test_whole(buffers[2]);
-    CHECK_OK(submit_on(queue, commands, table, 2));
-    assert_int_equal(watch.freed_count, 1);
-    assert_int_equal(watch.locked_count, 0);
-    CHECK_OK(segue_queue_wait_idle(queue));
-    // Two that wait are two programs; once they are done, the next submission gives one of them up.
-    segue_semaphore *start;
-    CHECK_OK(segue_semaphore_create(watch.device, 0, &start));
-    const struct segue_semaphore_value wait = {start, 1};
-    for (uint32_t i = 2; i < 4; i++) {
-        table[0] = segue_test_whole(buffers[i]);
-        const struct segue_execution execution = {
-            .command_buffer = commands, .bindings = table, .binding_count = 2};
-        CHECK_OK(segue_queue_submit(queue, &(struct segue_submission){
-                                               .waits = &wait,
-                                               .wait_count = 1,
-                                               .executions = &execution,
-                                               .execution_count = 1,
-                                           }));
-    }
-    CHECK_OK(segue_semaphore_signal(start, 1));
-    CHECK_OK(segue_queue_wait_idle(queue));
-    segue_buffer_destroy(buffers[2]);
-    watch.watched = buffers[2];
-    CHECK_OK(submit_on(queue, commands, table, 2));
-    assert_int_equal(watch.freed_count, 2);
-    assert_int_equal(watch.locked_count, 0);
-    CHECK_OK(segue_queue_wait_idle(queue));
-    segue_semaphore_destroy(start);
-    segue_command_buffer_destroy(commands);
-    segue_buffer_destroy(buffers[1]);
-    segue_buffer_destroy(buffers[3]);
-    segue_queue_destroy(queue);
-    segue_device_destroy(watch.device);
-}
-
 int main(void)
 {
     if (strncmp(segue_test_device_uri(), "soft", 4) != 0 ||
@@ -744,7 +651,6 @@ int main(void)
         return unprepared;
     const struct CMUnitTest tests[] = {
         segue_test_case(nodes_of_changed_slots_are_written),
-        segue_test_case(old_tables_are_freed_without_the_lock),
         segue_test_case(nodes_are_written_once),
         segue_test_case(other_recordings_are_compared),
         segue_test_case(finished_tables_are_noticed),
