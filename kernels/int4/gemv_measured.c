@@ -4,27 +4,40 @@
 // what is best is not what is best in a chain of its own kind (docs/performance.md).
 #include "gemv_plan.h"
 
-/** Multiprocessors from which on the settings are taken: shares of fewer are other ones. */
-#define LEAST_PROCESSORS 132
+/** Settings of fewer multiprocessors, or of more, are other ones. */
+#define PROCESSORS 132
+#define SHARED_BYTES (227u << 10)
 
-static const struct gemv_measured settings[] = {
-    // q, k, v; o; gate and up; down: rows, columns, warps, ring in KiB, blocks each, late trigger.
-    {3072, 2048, 4, 48, 2, true},   {2048, 2048, 8, 48, 1, true},   {16384, 2048, 8, 110, 1, true},
-    {2048, 8192, 8, 110, 1, true},  {5120, 3072, 8, 36, 2, false},  {3072, 3072, 12, 48, 2, false},
-    {16384, 3072, 12, 76, 2, true}, {3072, 8192, 8, 130, 1, false}, {6144, 4096, 8, 130, 1, false},
-    {4096, 4096, 8, 76, 1, false},  {28672, 4096, 4, 96, 2, false}, {4096, 14336, 8, 72, 2, false},
+/** A product and its settings. */
+struct measured {
+    uint32_t rows;
+    uint32_t columns;
+    struct gemv_settings settings;
 };
 
-const struct gemv_measured *
+static const struct measured products[] = {
+    // q, k, v; o; gate and up; down: rows, columns, warps, ring in KiB, blocks each and fitting,
+    // slots, late trigger.
+    {3072, 2048, {4, 48, 2, 0, 0, true}},   {2048, 2048, {8, 48, 1, 0, 0, true}},
+    {16384, 2048, {8, 110, 1, 0, 0, true}}, {2048, 8192, {8, 110, 1, 0, 0, true}},
+    {5120, 3072, {8, 36, 2, 0, 0, false}},  {3072, 3072, {12, 48, 2, 0, 0, false}},
+    {16384, 3072, {12, 76, 2, 0, 0, true}}, {3072, 8192, {8, 130, 1, 0, 0, false}},
+    {6144, 4096, {8, 130, 1, 0, 0, false}}, {4096, 4096, {8, 76, 1, 0, 0, false}},
+    {28672, 4096, {4, 96, 2, 0, 0, false}}, {4096, 14336, {8, 72, 2, 0, 0, false}},
+};
+
+const struct gemv_settings *
 segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,
                           const struct segue_device_info *device)
 {
     if (constants->batch != 1 || constants->bits != 4 || constants->group_size != 32 ||
-        device->multiprocessor_count < LEAST_PROCESSORS)
+        constants->zero != SEGUE_QUANT_ZERO_MIDDLE || constants->scale_type == SEGUE_QUANT_F32 ||
+        device->compute_capability_major != 9 || device->multiprocessor_count != PROCESSORS ||
+        device->max_shared_memory_bytes != SHARED_BYTES)
         return NULL;
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-        if (settings[i].rows == constants->rows && settings[i].columns == constants->columns)
-            return &settings[i];
+    for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++) {
+        if (products[i].rows == constants->rows && products[i].columns == constants->columns)
+            return &products[i].settings;
     }
     return NULL;
 }

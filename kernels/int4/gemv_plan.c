@@ -51,6 +51,11 @@ static uint32_t divide_up(uint32_t value, uint32_t by)
     return (value + by - 1) / by;
 }
 
+static uint32_t maximum(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
 static uint32_t minimum(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -118,12 +123,13 @@ struct work {
     bool very_many;
     /** Whether multiprocessors have SHARED_BYTES. */
     bool roomy;
-    /** NULL: nothing is known. */
-    const struct gemv_measured *measured;
+    /** NULL: by rules alone. */
+    const struct gemv_settings *settings;
 };
 
 static struct work work_of(const struct segue_quant_gemv_constants *constants,
-                           const struct segue_device_info *device)
+                           const struct segue_device_info *device,
+                           const struct gemv_settings *settings)
 {
     const struct segue_quant_matrix matrix = segue_quant_gemv_matrix(constants);
     struct segue_quant_pack_constants packing;
@@ -133,12 +139,11 @@ static struct work work_of(const struct segue_quant_gemv_constants *constants,
         .tiles = divide_up(constants->rows, TILE_ROWS),
         .processors = (uint32_t)device->multiprocessor_count,
         .roomy = device->max_shared_memory_bytes >= SHARED_BYTES,
+        .settings = settings,
     };
     segue_quant_constants_of(&matrix, &packing);
     segue_quant_layout_of(&packing, &work.layout);
     work.blocks = work.layout.blocks;
-    if (work.roomy)
-        work.measured = segue_quant_gemv_measured(constants, device);
     work.many = work.tiles > MANY_TILES * work.processors;
     work.very_many = work.tiles > VERY_MANY_TILES * work.processors;
     return work;
@@ -215,8 +220,8 @@ static uint32_t ring_bytes(const struct work *work, const struct gemv_plan *plan
 {
     if (!work->roomy)
         return SMALL_RING_BYTES;
-    if (work->measured)
-        return work->measured->ring_kib << 10;
+    if (work->settings)
+        return work->settings->ring_kib << 10;
     if (plan->grid > work->processors) {
         const bool short_share = work->blocks <= FEW_BLOCKS
                                      ? !work->very_many
@@ -250,7 +255,8 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
     const uint32_t bytes = minimum(ring_bytes(work, plan, share_bytes), left_bytes);
     const bool fits = share_bytes <= SHARE_RING_BYTES;
     const bool one_tile = plan->late_trigger && tiles_each == 1;
-    plan->slot_blocks = choose_slot_blocks(warp_blocks, one_tile || fits ? 2 : 4);
+    const uint32_t given = work->settings ? work->settings->slot_blocks : 0;
+    plan->slot_blocks = choose_slot_blocks(warp_blocks, given ? given : one_tile || fits ? 2 : 4);
     while (plan->slot_blocks > 1 && warp_blocks * tiles_each > plan->slot_blocks &&
            2 * plan->warps * plan->slot_blocks * work->layout.block_bytes > bytes)
         plan->slot_blocks = choose_slot_blocks(warp_blocks, plan->slot_blocks - 1);
@@ -267,8 +273,8 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
  *  multiply while the other waits. */
 static bool has_two_each(const struct work *work, const struct gemv_plan *plan)
 {
-    if (work->measured)
-        return work->measured->blocks_each == 2;
+    if (work->settings)
+        return work->settings->blocks_each == 2;
     if (work->batch > 8)
         return false;
     if (plan->x_place == GEMV_X_GLOBAL)
@@ -283,13 +289,28 @@ static bool has_two_each(const struct work *work, const struct gemv_plan *plan)
            !is_short_and_wide(work);
 }
 
-bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
-                             const struct segue_device_info *device, struct gemv_plan *out_plan)
+/** Thread blocks that a multiprocessor shall have room for, of this kernel and of its neighbours.
+ */
+static uint32_t fitting_of(const struct work *work)
 {
-    const struct work work = work_of(constants, device);
+    return work->settings ? work->settings->blocks_fitting : 0;
+}
+
+/** Shared memory of a block with which so many fit a multiprocessor, and no more: each takes a
+ *  KiB beside its own, and one block can have all but that of one. */
+static uint32_t bytes_for(const struct segue_device_info *device, uint32_t blocks)
+{
+    const uint32_t all_bytes = device->max_shared_memory_bytes + 1024;
+    return (all_bytes / (blocks + 1) - 1024) / 128 * 128 + 128;
+}
+
+bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *constants,
+                                  const struct segue_device_info *device,
+                                  const struct gemv_settings *settings, struct gemv_plan *out_plan)
+{
+    const struct work work = work_of(constants, device, settings);
     struct gemv_plan plan = {
-        .warps =
-            work.measured ? work.measured->warps : choose_warps(work.blocks, most_warps(&work)),
+        .warps = settings ? settings->warps : choose_warps(work.blocks, most_warps(&work)),
         .resident = work.batch > 16 ? 1 : 2,
     };
     const uint32_t x_bytes = choose_x(&work, &plan);
@@ -302,8 +323,8 @@ bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
     const bool is_wide =
         work.batch == 1 && work.many && !work.very_many && work.blocks <= SOME_BLOCKS;
     plan.late_trigger = work.batch <= 2 && (one_tile || ends_part || is_wide);
-    if (work.measured)
-        plan.late_trigger = work.measured->late_trigger;
+    if (settings)
+        plan.late_trigger = settings->late_trigger;
     plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work.batch > 8 && work.many;
 
     const uint32_t tile_floats = plan.warps * TILE_ROWS * work.batch;
@@ -315,9 +336,18 @@ bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
         plan.x_place = GEMV_X_GLOBAL;
         good = choose_slots(&work, sums_bytes, &plan);
     }
+    if (good && !plan.wants_cache && work.roomy && fitting_of(&work) != 0)
+        plan.shared_bytes = maximum(plan.shared_bytes, bytes_for(device, fitting_of(&work)));
     if (good)
         *out_plan = plan;
     return good;
+}
+
+bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
+                             const struct segue_device_info *device, struct gemv_plan *out_plan)
+{
+    return segue_quant_gemv_choose_with(constants, device,
+                                        segue_quant_gemv_measured(constants, device), out_plan);
 }
 
 void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants,

@@ -42,26 +42,33 @@ struct gemv_plan {
     uint32_t shared_bytes;
 };
 
-/** A shape and what measured best for it. */
-struct gemv_measured {
-    uint32_t rows;
-    uint32_t columns;
+/** What a plan is made of; the rest of it follows from them. */
+struct gemv_settings {
     uint32_t warps;
     /** Of shared memory for weights on their way. */
     uint32_t ring_kib;
-    /** Thread blocks that a multiprocessor has, at most. */
+    /** Thread blocks of this kernel that a multiprocessor has, at most; and of any that shared
+     *  memory leaves room for (0: what it leaves). */
     uint32_t blocks_each;
+    uint32_t blocks_fitting;
+    /** Of a slot at most; 0: as large as lets two of them in, up to four. */
+    uint32_t slot_blocks;
     bool late_trigger;
 };
 
-/** What is known of that product on that device; NULL: nothing. Static. */
-const struct gemv_measured *
+/** What measured best for that product on that device; NULL: nothing is known of it. Static. */
+const struct gemv_settings *
 segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,
                           const struct segue_device_info *device);
 
-/** Chooses. Returns false where x has to be in shared memory and does not fit. */
+/** Chooses: what measured best, else by rules. Returns false where x has to be in shared memory and
+ *  does not fit. */
 bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
                              const struct segue_device_info *device, struct gemv_plan *out_plan);
+/** The same with given settings; NULL: by rules alone. */
+bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *constants,
+                                  const struct segue_device_info *device,
+                                  const struct gemv_settings *settings, struct gemv_plan *out_plan);
 
 #define GEMV_OPTION_COUNT 23
 #define GEMV_OPTION_BYTES 48

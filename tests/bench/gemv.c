@@ -24,7 +24,9 @@ static const struct gemv_shape shapes[] = {
     {4096, 14336}, {8192, 8192}, {8192, 28672}, {128256, 2048}, {128256, 4096},
 };
 static const uint32_t batches[] = {1, 2, 4, 8, 16, 32, 64};
-static const uint32_t groups[] = {128, 32};
+/** Columns of a group; GROUP_ROW: a row is one. */
+#define GROUP_ROW 0
+static const uint32_t groups[] = {GROUP_ROW, 128, 32};
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /** Reads as a product does, and does nothing with it: loads are issued before the wait. */
@@ -250,10 +252,13 @@ static bool measure_product(struct gemv_bench *bench, const struct chain *floor_
 static void print_figures(struct gemv_shape shape, uint32_t group, uint32_t batch,
                           const struct gemv_figures *f)
 {
+    char name[16] = "row";
+    if (group != GROUP_ROW)
+        (void)snprintf(name, sizeof(name), "%u", group);
     printf(
-        "%6u x %5u  g%-3u m%-2u %8.2f MB  chain %8.2f us  floor %8.2f  speed %.2f  isolated %8.2f"
+        "%6u x %5u  g%-3s m%-2u %8.2f MB  chain %8.2f us  floor %8.2f  speed %.2f  isolated %8.2f"
         "  floor %8.2f  cublas bf16 %8.2f  dequantise %8.2f\n",
-        shape.rows, shape.columns, group, batch, (double)f->bytes / 1e6, f->chain_ns / 1e3,
+        shape.rows, shape.columns, name, batch, (double)f->bytes / 1e6, f->chain_ns / 1e3,
         f->floor_ns / 1e3, f->floor_ns / f->chain_ns, f->isolated_ns / 1e3,
         f->isolated_floor_ns / 1e3, f->cublas_ns / 1e3, f->dequantise_ns / 1e3);
     fflush(stdout);
@@ -266,7 +271,7 @@ static bool measure_matrix(struct gemv_bench *bench, struct gemv_shape shape, ui
         .rows = shape.rows,
         .columns = shape.columns,
         .bits = bench->bits,
-        .group_size = group,
+        .group_size = group == GROUP_ROW ? shape.columns : group,
         .zero = bench->points ? SEGUE_QUANT_ZERO_POINTS : SEGUE_QUANT_ZERO_MIDDLE,
     };
     struct chain chain = {
@@ -316,8 +321,9 @@ static const char usage_text[] =
     "the same bytes and beside cuBLAS with bf16 weights.\n"
     "\n"
     "  --device URI     cuda://N, soft:// or auto (default: $SEGUE_TEST_DEVICE, else auto)\n"
-    "  --shape NxK      only this shape\n"
-    "  --group G        only groups of G (128 or 32)\n"
+    "  --shape NxK      only this shape; K is a multiple of 128, N of 16\n"
+    "  --group G        only groups of G: 128, 32, or row, which makes a row one group\n"
+    "                   (default: 128 and 32, with 8 bits all three)\n"
     "  --bits B         weights of B bits (4 or 8; default: 4)\n"
     "  --points         with zero points\n"
     "  --batch M        only this batch (1, 2, 4, 8, 16, 32 or 64)\n"
@@ -331,7 +337,7 @@ static const char usage_text[] =
 struct options {
     const char *device_uri;
     struct gemv_shape shape;
-    uint32_t group;
+    uint32_t group_mask;
     uint32_t bits;
     bool points;
     uint32_t batch_mask;
@@ -349,6 +355,25 @@ static bool parse_batch(const char *text, struct options *options)
         }
     }
     return false;
+}
+
+/** Whole blocks: that is what the kernel beside cuBLAS takes. */
+static bool parse_shape(const char *text, struct options *options)
+{
+    struct gemv_shape *shape = &options->shape;
+    return sscanf(text, "%ux%u", &shape->rows, &shape->columns) == 2 && shape->rows != 0 &&
+           shape->columns != 0 && shape->rows % 16 == 0 && shape->columns % 128 == 0;
+}
+
+static bool parse_group(const char *text, struct options *options)
+{
+    const unsigned long size = strtoul(text, NULL, 10);
+    options->group_mask = 0;
+    for (size_t i = 0; i < COUNT_OF(groups); i++) {
+        if (groups[i] == GROUP_ROW ? strcmp(text, "row") == 0 : size == groups[i])
+            options->group_mask = 1u << i;
+    }
+    return options->group_mask != 0;
 }
 
 static int parse_options(int argc, char **argv, struct options *options)
@@ -372,9 +397,9 @@ static int parse_options(int argc, char **argv, struct options *options)
         if (key == DEVICE)
             options->device_uri = optarg;
         else if (key == SHAPE)
-            good = sscanf(optarg, "%ux%u", &options->shape.rows, &options->shape.columns) == 2;
+            good = parse_shape(optarg, options);
         else if (key == GROUP)
-            good = (options->group = (uint32_t)strtoul(optarg, NULL, 10)) != 0;
+            good = parse_group(optarg, options);
         else if (key == BITS)
             good = (options->bits = (uint32_t)strtoul(optarg, NULL, 10)) == 4 || options->bits == 8;
         else if (key == POINTS)
@@ -459,16 +484,17 @@ static bool run_all(struct gemv_bench *bench, const struct options *options)
     if (!bench->info.is_soft && (!make_reader(bench, SEGUE_ENTRY_GRID_DEPENDENCY, &bench->reader) ||
                                  !make_reader(bench, 0, &isolated_reader)))
         return false;
+    const bool is_one = options->quick || options->shape.rows != 0;
     bool good = true;
-    for (size_t i = 0; i < COUNT_OF(shapes) && good; i++) {
-        const bool wanted = options->quick ? i == 0
-                                           : options->shape.rows == 0 ||
-                                                 (options->shape.rows == shapes[i].rows &&
-                                                  options->shape.columns == shapes[i].columns);
-        for (size_t k = 0; wanted && good && k < COUNT_OF(groups); k++) {
-            if (options->group == 0 || options->group == groups[k])
-                good = measure_matrix(bench, shapes[i], groups[k], options->batch_mask,
-                                      isolated_reader);
+    for (size_t i = 0; i < (is_one ? 1 : COUNT_OF(shapes)) && good; i++) {
+        const struct gemv_shape shape = options->shape.rows != 0 ? options->shape : shapes[i];
+        for (size_t k = 0; good && k < COUNT_OF(groups); k++) {
+            const bool chosen = options->group_mask != 0
+                                    ? options->group_mask >> k & 1
+                                    : groups[k] != GROUP_ROW || bench->bits == 8;
+            if (chosen)
+                good =
+                    measure_matrix(bench, shape, groups[k], options->batch_mask, isolated_reader);
         }
     }
     segue_executable_destroy(isolated_reader);
