@@ -103,22 +103,24 @@ struct segue_work_cost segue_work_cost(const struct segue_cost_model *model,
     }
 }
 
-bool segue_built_graph_pays(const struct segue_cost_model *model,
-                            const struct segue_recording *recording, uint64_t edge_count)
+uint64_t segue_built_graph_edge_limit(const struct segue_cost_model *model,
+                                      const struct segue_recording *recording)
 {
     const uint64_t count = recording->work_count;
-    const uint64_t more_edges = edge_count > count ? edge_count - count : 0;
     const uint64_t stream_ns = count * model->stream_launch_ns;
     uint64_t graph_ns = (uint64_t)model->graph_launch_ns + model->graph_build_ns +
-                        count * ((uint64_t)model->graph_build_node_ns + model->node_ns) +
-                        more_edges * model->graph_build_edge_ns;
+                        count * ((uint64_t)model->graph_build_node_ns + model->node_ns);
     for (const struct segue_segment *segment = recording->first; segment && graph_ns < stream_ns;
          segment = segment->next) {
         if (!segue_segment_is_work(segment))
             continue;
         if (segment->kind != SEGUE_COMMAND_DISPATCH)
-            return false;
+            return 0;
         graph_ns += segue_work_cost(model, segment).duration_ns;
     }
-    return graph_ns < stream_ns;
+    if (graph_ns >= stream_ns)
+        return 0;
+    if (model->graph_build_edge_ns == 0)
+        return UINT64_MAX;
+    return count + (stream_ns - 1 - graph_ns) / model->graph_build_edge_ns;
 }

@@ -42,12 +42,12 @@ static inline bool segue_kept_graph_pays(const struct segue_cost_model *model, u
                (uint64_t)work_count * model->graph_write_node_ns + model->graph_launch_ns;
 }
 
-/** Whether a recording that runs once is done earlier as a graph made for it than on a stream,
- * where the device runs what has been launched while the host launches the rest. The graph's nodes
- * are taken to run one after the other. Never with transfers, most of which are faster on a stream.
- *  @param edge_count  of the graph, or 0: at least one for each node. */
-bool segue_built_graph_pays(const struct segue_cost_model *model,
-                            const struct segue_recording *recording, uint64_t edge_count);
+/** The most edges with which a recording that runs once is done earlier as a graph made for it than
+ *  on a stream, where the device runs what has been launched while the host launches the rest; an
+ *  edge a node costs nothing extra. 0: it is not, however few there are. The graph's nodes are
+ * taken to run one after the other. 0 with transfers, most of which are faster on a stream. */
+uint64_t segue_built_graph_edge_limit(const struct segue_cost_model *model,
+                                      const struct segue_recording *recording);
 
 /** Of a command that is work. Dispatches: the hint, or unknown_duration_ns; blocks and threads
  *  against what the device holds. Transfers: their length, where it is known. */

@@ -323,12 +323,12 @@ static segue_status describe_program(struct builder *builder, struct segue_progr
     struct segue_backend *backend = command_buffer->device->backend;
     if (program->aliases.count != 0)
         builder->flags &= ~(uint32_t)SEGUE_COMMAND_BUFFER_SLOTS_DISTINCT;
+    const struct segue_plan_options options = {.aliases = &program->aliases};
     struct segue_plan plan;
-    segue_status status =
-        backend->ops->program_plan
-            ? backend->ops->program_plan(backend, program->backend, &plan)
-            : segue_plan_build_aliased(builder->recording, SEGUE_EXECUTION_GRAPH,
-                                       command_buffer->order_seed, &program->aliases, &plan);
+    segue_status status = backend->ops->program_plan
+                              ? backend->ops->program_plan(backend, program->backend, &plan)
+                              : segue_plan_build_with(builder->recording, SEGUE_EXECUTION_GRAPH,
+                                                      command_buffer->order_seed, &options, &plan);
     if (status != SEGUE_OK)
         return status;
     const uint8_t *types = backend->ops->program_node_types(backend, program->backend);

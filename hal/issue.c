@@ -176,6 +176,7 @@ static void note_timing(struct segue_work *work, uint64_t issue_ns)
     segue_point_retain(work->end);
     queue->timed_start = work->start;
     queue->timed_end = work->end;
+    queue->timed_sequence = work->sequence;
     queue->issue_ns = issue_ns;
     queue->total_issue_ns += issue_ns;
 }
@@ -199,9 +200,10 @@ segue_status segue_work_issue(struct segue_work *work, struct segue_work_list *f
         abandon(work, finished);
         return status;
     }
-    if (queue->timing)
-        note_timing(work, segue_now_ns() - begin_ns);
+    const uint64_t issue_ns = queue->timing ? segue_now_ns() - begin_ns : 0;
     add_in_flight(work);
+    if (queue->timing)
+        note_timing(work, issue_ns);
     for (uint32_t i = 0; i < work->signal_count; i++)
         segue_semaphore_add_pending(&work->signals[i]);
     update_events(work);

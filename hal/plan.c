@@ -58,13 +58,13 @@ static segue_status list_randomly(const struct segue_recording *recording,
 }
 
 static segue_status build(const struct segue_recording *recording, enum segue_execution_mode mode,
-                          uint64_t order_seed, const struct segue_slot_pattern *aliases,
+                          uint64_t order_seed, const struct segue_plan_options *options,
                           struct segue_plan *plan)
 {
     if (mode == SEGUE_EXECUTION_STREAM && order_seed == 0)
         return list_recorded(recording, plan);
     const struct segue_depend_options depend_options = {.flags = recording->flags,
-                                                        .aliases = aliases};
+                                                        .aliases = options->aliases};
     struct segue_depend depend = {0};
     segue_status status = segue_depend_build(recording, &depend_options, &depend);
     if (status != SEGUE_OK)
@@ -72,6 +72,7 @@ static segue_status build(const struct segue_recording *recording, enum segue_ex
     const struct segue_shape_options shape_options = {
         .model = &recording->device->cost_model,
         .order_seed = order_seed,
+        .edge_limit = options->edge_limit,
         .programmatic_edges = recording->device->programmatic_edges,
     };
     if (mode == SEGUE_EXECUTION_STREAM)
@@ -86,16 +87,17 @@ segue_status segue_plan_build(const struct segue_recording *recording,
                               enum segue_execution_mode mode, uint64_t order_seed,
                               struct segue_plan *out_plan)
 {
-    return segue_plan_build_aliased(recording, mode, order_seed, NULL, out_plan);
+    const struct segue_plan_options options = {0};
+    return segue_plan_build_with(recording, mode, order_seed, &options, out_plan);
 }
 
-segue_status segue_plan_build_aliased(const struct segue_recording *recording,
-                                      enum segue_execution_mode mode, uint64_t order_seed,
-                                      const struct segue_slot_pattern *aliases,
-                                      struct segue_plan *out_plan)
+segue_status segue_plan_build_with(const struct segue_recording *recording,
+                                   enum segue_execution_mode mode, uint64_t order_seed,
+                                   const struct segue_plan_options *options,
+                                   struct segue_plan *out_plan)
 {
     struct segue_plan plan = {.allocator = &recording->device->allocator};
-    segue_status status = build(recording, mode, order_seed, aliases, &plan);
+    segue_status status = build(recording, mode, order_seed, options, &plan);
     if (status == SEGUE_OK)
         *out_plan = plan;
     else

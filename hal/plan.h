@@ -116,11 +116,19 @@ segue_plan_dependency_type(const struct segue_plan *plan, const struct segue_pla
 segue_status segue_plan_build(const struct segue_recording *recording,
                               enum segue_execution_mode mode, uint64_t order_seed,
                               struct segue_plan *out_plan);
-/** The same for tables of a pattern; NULL: no slots that are distinct stand for the same memory. */
-segue_status segue_plan_build_aliased(const struct segue_recording *recording,
-                                      enum segue_execution_mode mode, uint64_t order_seed,
-                                      const struct segue_slot_pattern *aliases,
-                                      struct segue_plan *out_plan);
+/** What a plan is made for besides. Zeroed: nothing. */
+struct segue_plan_options {
+    /** Tables of a pattern; NULL: no slots that are distinct stand for the same memory. */
+    const struct segue_slot_pattern *aliases;
+    /** Not 0: a graph with more edges than this is not wanted. It may end before its last node
+     * then; its edge_count is above the limit. */
+    uint64_t edge_limit;
+};
+/** The same with options. */
+segue_status segue_plan_build_with(const struct segue_recording *recording,
+                                   enum segue_execution_mode mode, uint64_t order_seed,
+                                   const struct segue_plan_options *options,
+                                   struct segue_plan *out_plan);
 void segue_plan_finish(struct segue_plan *plan);
 
 /** Full validation: SEGUE_HAZARD naming both commands and ranges if two commands that nothing

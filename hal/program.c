@@ -134,23 +134,24 @@ static segue_status reuse(segue_device *device, const struct segue_program_reque
     return status;
 }
 
-/** Orders and shapes the recording, and has the backend build it; or, with `must_pay`, leaves that
- *  where it would take longer than it saves. */
+/** Orders and shapes the recording, and has the backend build it; or leaves that where the graph
+ * has more edges than are worth it (`edge_limit` 0: it has not). */
 static segue_status build(segue_device *device, const struct segue_program_request *request,
-                          bool must_pay, struct segue_command_buffer_stats *stats,
+                          uint64_t edge_limit, struct segue_command_buffer_stats *stats,
                           struct segue_program *program)
 {
+    const struct segue_plan_options options = {.aliases = request->aliases,
+                                               .edge_limit = edge_limit};
     uint64_t start_ns = segue_now_ns();
     struct segue_plan plan = {0};
-    segue_status status = segue_plan_build_aliased(request->recording, request->mode,
-                                                   request->order_seed, request->aliases, &plan);
+    segue_status status = segue_plan_build_with(request->recording, request->mode,
+                                                request->order_seed, &options, &plan);
     if (status != SEGUE_OK)
         return status;
-    stats->lower_ns = segue_now_ns() - start_ns;
+    stats->lower_ns += segue_now_ns() - start_ns;
     struct segue_program_request planned = *request;
     planned.plan = &plan;
-    if (!must_pay ||
-        segue_built_graph_pays(&device->cost_model, request->recording, plan.edge_count))
+    if (edge_limit == 0 || plan.edge_count <= edge_limit)
         status = device->backend->ops->program_create(device->backend, &planned, stats,
                                                       &program->backend);
     segue_plan_finish(&plan);
@@ -193,9 +194,12 @@ static segue_status make_graph(segue_command_buffer *command_buffer, bool ask_fi
         status = SEGUE_TIMEOUT;
     // What comes a second time will come again: from now on it is a graph, whatever that takes now.
     const bool must_pay = request->is_one_shot && !found.is_known;
-    if (status == SEGUE_OK && !program->backend &&
-        (!must_pay || segue_built_graph_pays(&device->cost_model, request->recording, 0)))
-        status = build(device, request, must_pay, stats, program);
+    if (status == SEGUE_OK && !program->backend) {
+        const uint64_t edge_limit =
+            must_pay ? segue_built_graph_edge_limit(&device->cost_model, request->recording) : 0;
+        if (!must_pay || edge_limit != 0)
+            status = build(device, request, edge_limit, stats, program);
+    }
     if (must_pay && !program->backend)
         request->mode = SEGUE_EXECUTION_STREAM;
     if (!may_fall)
@@ -235,12 +239,13 @@ static segue_status make(segue_command_buffer *command_buffer,
         request.mode = SEGUE_EXECUTION_GRAPH;
         request.is_one_shot = true;
     }
+    stats->lower_ns = 0;
     segue_status status =
         request.mode == SEGUE_EXECUTION_GRAPH
             ? make_graph(command_buffer, binding && binding->ask_first, &request, stats, program)
             : SEGUE_OK;
     if (status == SEGUE_OK && !program->backend)
-        status = build(device, &request, false, stats, program);
+        status = build(device, &request, 0, stats, program);
     command_buffer->resolved_mode = request.mode;
     stats->mode = request.mode;
     return status;

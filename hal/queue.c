@@ -341,7 +341,8 @@ static segue_status get_timing_locked(segue_queue *queue, struct segue_queue_tim
                           queue->label);
     if (status != SEGUE_OK)
         return status;
-    segue_queue_retire(queue, queue->last_sequence, finished);
+    // What failed on its way may still run behind it.
+    segue_queue_retire(queue, queue->timed_sequence, finished);
     struct segue_queue_timing timing = {
         .issue_ns = queue->issue_ns,
         .total_issue_ns = queue->total_issue_ns,

@@ -135,6 +135,7 @@ struct segue_queue {
      *  all that are retired. */
     struct segue_point *timed_start;
     struct segue_point *timed_end;
+    uint64_t timed_sequence;
     uint64_t issue_ns;
     uint64_t total_issue_ns;
     uint64_t total_device_ns;

@@ -37,6 +37,8 @@ struct segue_shape_options {
     /** Not 0: commands come in a random order made from it, as far as the dependencies allow, and
      *  on so many lanes that hardly any comes after what it does not depend on. For tests. */
     uint64_t order_seed;
+    /** See segue_plan_options. */
+    uint64_t edge_limit;
     /** The driver knows programmatic edges. */
     bool programmatic_edges;
 };

@@ -308,11 +308,15 @@ static segue_status place_all(struct segue_shape_placer *placer)
 {
     const struct segue_shape *shape = placer->shape;
     const struct segue_depend *depend = shape->depend;
+    const uint64_t edge_limit =
+        shape->options->edge_limit != 0 ? shape->options->edge_limit : UINT64_MAX;
     segue_status status = segue_shape_add_root(placer, shape->root_count);
     for (size_t i = 0; i < depend->node_count && status == SEGUE_OK; i++) {
         uint32_t index = shape->order ? shape->order[i] : (uint32_t)i;
         status = depend->nodes[index].segment ? place_command(placer, index)
                                               : place_order_node(placer, index);
+        if (shape->plan->edge_count > edge_limit)
+            return status;
     }
     return status == SEGUE_OK ? segue_shape_add_leaf(placer) : status;
 }

@@ -29,8 +29,11 @@ struct segue_prepack_staging {
     segue_device *device;
 };
 
-/** Held for looking and linking, never while memory is pinned or given up. */
+/** Held for looking and linking, never while memory is pinned or given up, or the device is waited
+ *  for. */
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+/** A ring is not waited for any more. */
+static pthread_cond_t pools_changed = PTHREAD_COND_INITIALIZER;
 static struct pool *pools;
 
 segue_status segue_prepack_settle_staging(segue_device *device, struct segue_prepack_limits *limits)
@@ -62,19 +65,25 @@ static uint32_t capacity_of(const struct segue_prepack_limits *limits)
     return slots < MOST_SLOTS ? (uint32_t)slots : MOST_SLOTS;
 }
 
-static void free_ring(struct segue_prepack_ring *ring)
+/** What the ring's next slot holds. */
+static uint64_t next_slot_bytes(const struct segue_prepack_ring *ring)
+{
+    return ring->slot_count == 0 ? first_slot_bytes(ring->slot_bytes) : ring->slot_bytes;
+}
+
+static void free_slots(struct segue_prepack_ring *ring)
 {
     for (uint32_t i = 0; i < ring->slot_count; i++)
         segue_buffer_destroy(ring->slots[i].buffer);
     free(ring->slots);
-    free(ring);
 }
 
 static void free_rings(struct segue_prepack_ring *ring)
 {
     while (ring != NULL) {
         struct segue_prepack_ring *next = ring->next;
-        free_ring(ring);
+        free_slots(ring);
+        free(ring);
         ring = next;
     }
 }
@@ -123,42 +132,69 @@ void segue_prepack_pool_leave(segue_device *device)
     free_rings(rings);
 }
 
-/** Waits until nothing copies from a ring. The lock is held: whoever has the semaphore takes it
- *  before giving that up. */
+/** Waits until nothing copies from a ring that the caller has leased, or that nobody waits for. The
+ *  lock is held, and given up meanwhile; whoever has the semaphore takes it before giving that up.
+ */
 static segue_status wait_until_idle(struct segue_prepack_ring *ring)
 {
-    segue_status status = SEGUE_OK;
-    if (ring->busy.semaphore != NULL)
-        status =
-            segue_semaphore_wait(ring->busy.semaphore, ring->busy.value, SEGUE_TIMEOUT_INFINITE);
+    while (ring->busy.semaphore != NULL && ring->is_awaited)
+        (void)pthread_cond_wait(&pools_changed, &pools_lock);
+    if (ring->busy.semaphore == NULL)
+        return SEGUE_OK;
+    const struct segue_semaphore_value busy = ring->busy;
+    ring->is_awaited = true;
+    (void)pthread_mutex_unlock(&pools_lock);
+    const segue_status status =
+        segue_semaphore_wait(busy.semaphore, busy.value, SEGUE_TIMEOUT_INFINITE);
+    (void)pthread_mutex_lock(&pools_lock);
+    ring->is_awaited = false;
     ring->busy.semaphore = NULL;
+    (void)pthread_cond_broadcast(&pools_changed);
     return status;
 }
 
-/** Takes an idle ring that fits off the list, and, onto `out_misfits`, all idle ones that do not:
- *  memory that nobody can use must not add to what is pinned. */
-static struct segue_prepack_ring *take_idle(struct pool *pool,
-                                            const struct segue_prepack_limits *limits,
-                                            struct segue_prepack_ring **out_misfits)
+static bool fits(const struct segue_prepack_ring *ring, const struct segue_prepack_limits *limits)
 {
-    struct segue_prepack_ring *found = NULL;
+    return ring->slot_bytes == limits->slot_bytes && ring->held_bytes <= limits->staging_bytes;
+}
+
+/** Leases an idle ring that fits, or else NULL. The lock is held. */
+static struct segue_prepack_ring *take_idle(struct pool *pool,
+                                            const struct segue_prepack_limits *limits)
+{
+    struct segue_prepack_ring *ring = pool->rings;
+    while (ring != NULL && (ring->is_leased || !fits(ring, limits)))
+        ring = ring->next;
+    if (ring != NULL)
+        ring->is_leased = true;
+    return ring;
+}
+
+/** Frees all idle rings that do not fit: memory that nobody can use must not add to what is pinned.
+ *  Until it is not pinned any more, it counts. The lock is held, and given up meanwhile. */
+static void free_misfits(struct pool *pool, const struct segue_prepack_limits *limits)
+{
     struct segue_prepack_ring **link = &pool->rings;
     while (*link != NULL) {
         struct segue_prepack_ring *ring = *link;
-        const bool fits =
-            ring->slot_bytes == limits->slot_bytes && ring->held_bytes <= limits->staging_bytes;
-        if (ring->is_leased || (fits && found != NULL)) {
+        if (ring->is_leased || fits(ring, limits)) {
             link = &ring->next;
-        } else if (fits) {
-            found = ring;
-            link = &ring->next;
-        } else {
-            *link = ring->next;
-            ring->next = *out_misfits;
-            *out_misfits = ring;
+            continue;
         }
+        ring->is_leased = true;
+        // A lost device copies nothing any more.
+        (void)wait_until_idle(ring);
+        (void)pthread_mutex_unlock(&pools_lock);
+        free_slots(ring);
+        (void)pthread_mutex_lock(&pools_lock);
+        // Others may have come and gone.
+        link = &pool->rings;
+        while (*link != ring)
+            link = &(*link)->next;
+        *link = ring->next;
+        free(ring);
+        link = &pool->rings;
     }
-    return found;
 }
 
 static struct segue_prepack_ring *make_ring(struct pool *pool, uint64_t slot_bytes, int32_t node)
@@ -168,6 +204,7 @@ static struct segue_prepack_ring *make_ring(struct pool *pool, uint64_t slot_byt
         return NULL;
     ring->slot_bytes = slot_bytes;
     ring->node = node;
+    ring->is_leased = true;
     ring->next = pool->rings;
     pool->rings = ring;
     return ring;
@@ -182,11 +219,11 @@ segue_status segue_prepack_ring_lease(segue_device *device,
     struct segue_prepack_slot_memory *slots = calloc(capacity, sizeof(slots[0]));
     if (slots == NULL)
         return segue_prepack_fail_memory("staging memory");
-    struct segue_prepack_ring *misfits = NULL;
     segue_status status = SEGUE_OK;
     (void)pthread_mutex_lock(&pools_lock);
     struct pool *pool = find_pool(device);
-    struct segue_prepack_ring *ring = take_idle(pool, limits, &misfits);
+    struct segue_prepack_ring *ring = take_idle(pool, limits);
+    free_misfits(pool, limits);
     if (ring != NULL)
         status = wait_until_idle(ring);
     else
@@ -201,11 +238,11 @@ segue_status segue_prepack_ring_lease(segue_device *device,
         ring->capacity = capacity;
         ring->most_bytes = limits->staging_bytes;
         ring->pin_ns = 0;
-        ring->is_leased = true;
+    } else if (ring != NULL) {
+        ring->is_leased = false;
     }
     (void)pthread_mutex_unlock(&pools_lock);
     free(slots);
-    free_rings(misfits);
     if (status != SEGUE_OK)
         return status;
     if (ring == NULL)
@@ -224,38 +261,65 @@ void segue_prepack_ring_return(struct segue_prepack_ring *ring,
     (void)pthread_mutex_unlock(&pools_lock);
 }
 
+/** A ring of the device that something copies from until the semaphore says so; NULL: none. The
+ * lock is held. */
+static struct segue_prepack_ring *find_busy(const segue_device *device, const segue_semaphore *busy)
+{
+    struct segue_prepack_ring *ring = busy != NULL ? find_pool(device)->rings : NULL;
+    while (ring != NULL && ring->busy.semaphore != busy)
+        ring = ring->next;
+    return ring;
+}
+
 void segue_prepack_ring_forget(segue_device *device, const segue_semaphore *busy)
 {
     (void)pthread_mutex_lock(&pools_lock);
-    struct pool *pool = find_pool(device);
-    for (struct segue_prepack_ring *ring = pool->rings; ring != NULL; ring = ring->next) {
-        // A lost device copies nothing any more.
-        if (busy != NULL && ring->busy.semaphore == busy)
+    struct segue_prepack_ring *ring;
+    while ((ring = find_busy(device, busy)) != NULL) {
+        // A lost device copies nothing any more. Whoever waits already may free the ring then.
+        if (ring->is_awaited)
+            (void)pthread_cond_wait(&pools_changed, &pools_lock);
+        else
             (void)wait_until_idle(ring);
     }
     (void)pthread_mutex_unlock(&pools_lock);
 }
 
-bool segue_prepack_ring_may_grow(segue_device *device, const struct segue_prepack_ring *ring)
+/** Counts the ring's next slot as pinned. The lock is held. */
+static void set_aside(struct segue_prepack_ring *ring)
+{
+    ring->held_bytes += next_slot_bytes(ring);
+}
+
+bool segue_prepack_ring_reserve(segue_device *device, struct segue_prepack_ring *ring)
 {
     if (ring->slot_count >= ring->capacity)
         return false;
-    if (ring->slot_count < 2)
-        return true;
-    uint64_t held_bytes = ring->slot_bytes;
+    uint64_t held_bytes = next_slot_bytes(ring);
     (void)pthread_mutex_lock(&pools_lock);
     const struct segue_prepack_ring *other = find_pool(device)->rings;
     for (; other != NULL; other = other->next)
         held_bytes += other->held_bytes;
+    const bool may_grow = ring->slot_count < 2 || held_bytes <= ring->most_bytes;
+    if (may_grow)
+        set_aside(ring);
     (void)pthread_mutex_unlock(&pools_lock);
-    return held_bytes <= ring->most_bytes;
+    return may_grow;
+}
+
+/** Takes back what was set aside for a slot that there will not be. */
+static void forgo(struct segue_prepack_ring *ring)
+{
+    (void)pthread_mutex_lock(&pools_lock);
+    ring->held_bytes -= next_slot_bytes(ring);
+    (void)pthread_mutex_unlock(&pools_lock);
 }
 
 segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_ring *ring)
 {
     const uint64_t start_ns = segue_pack_now_ns();
     const struct segue_buffer_params params = {
-        .size_bytes = ring->slot_count == 0 ? first_slot_bytes(ring->slot_bytes) : ring->slot_bytes,
+        .size_bytes = next_slot_bytes(ring),
         .memory = SEGUE_MEMORY_HOST_VISIBLE,
         .label = "prepack staging",
     };
@@ -271,13 +335,11 @@ segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_
         status = segue_buffer_map(slot.buffer, &data);
     if (status != SEGUE_OK) {
         segue_buffer_destroy(slot.buffer);
+        forgo(ring);
         return status;
     }
     slot.data = data;
     ring->slots[ring->slot_count++] = slot;
-    (void)pthread_mutex_lock(&pools_lock);
-    ring->held_bytes += slot.size_bytes;
-    (void)pthread_mutex_unlock(&pools_lock);
     ring->pin_ns += segue_pack_now_ns() - start_ns;
     return SEGUE_OK;
 }
@@ -307,8 +369,13 @@ segue_status segue_prepack_staging_create(segue_device *device,
         return status;
     }
     status = segue_prepack_ring_lease(device, &settled, &ring);
-    while (status == SEGUE_OK && ring->slot_count < ring->capacity)
+    while (status == SEGUE_OK && ring->slot_count < ring->capacity) {
+        // All of it, whatever others hold.
+        (void)pthread_mutex_lock(&pools_lock);
+        set_aside(ring);
+        (void)pthread_mutex_unlock(&pools_lock);
         status = segue_prepack_ring_grow(device, ring);
+    }
     if (ring != NULL)
         segue_prepack_ring_return(ring, NULL);
     if (status != SEGUE_OK) {

@@ -28,6 +28,7 @@ struct segue_prepack_ring {
     /** How many there may be, so that the cap is not exceeded. */
     uint32_t capacity;
     uint64_t slot_bytes;
+    /** Pinned, or set aside for a slot that is about to be. */
     uint64_t held_bytes;
     /** -1: not known, or memory could not be asked for there. */
     int32_t node;
@@ -36,6 +37,8 @@ struct segue_prepack_ring {
     /** Most bytes that the device's rings may hold together if this one grows beyond two slots. */
     uint64_t most_bytes;
     bool is_leased;
+    /** A thread waits for `busy`, without the lock. */
+    bool is_awaited;
     /** What was given back may still be copied until this has been reached; NULL: it was. */
     struct segue_semaphore_value busy;
     struct segue_prepack_ring *next;
@@ -53,7 +56,8 @@ segue_status segue_prepack_pool_join(segue_device *device);
 void segue_prepack_pool_leave(segue_device *device);
 
 /** An idle ring of the device with such slots, or a new one without any; waits until nothing copies
- *  from it any more. `limits` are settled, the pool was joined. */
+ *  from it any more, and frees idle ones with other slots. `limits` are settled, the pool was
+ *  joined. */
 segue_status segue_prepack_ring_lease(segue_device *device,
                                       const struct segue_prepack_limits *limits,
                                       struct segue_prepack_ring **out_ring);
@@ -65,10 +69,11 @@ void segue_prepack_ring_return(struct segue_prepack_ring *ring,
 /** Waits for a semaphore that rings were returned with. NULL is fine. */
 void segue_prepack_ring_forget(segue_device *device, const segue_semaphore *busy);
 
-/** Whether one more slot may be pinned: up to the ring's capacity, and, beyond two, as long as all
- *  rings of the device hold no more than the cap. */
-bool segue_prepack_ring_may_grow(segue_device *device, const struct segue_prepack_ring *ring);
-/** Pins one more slot, which is the last one then. slot_count is below capacity. */
+/** Sets room aside for one more slot, where it may be pinned: up to the ring's capacity, and,
+ * beyond two, as long as all rings of the device hold no more than the cap. segue_prepack_ring_grow
+ * follows, before this is called for the ring again. */
+bool segue_prepack_ring_reserve(segue_device *device, struct segue_prepack_ring *ring);
+/** Pins one more slot, for which room was set aside, and which is the last one then. */
 segue_status segue_prepack_ring_grow(segue_device *device, struct segue_prepack_ring *ring);
 
 #endif // SEGUE_PREPACK_PINNED_H

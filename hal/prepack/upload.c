@@ -5,8 +5,8 @@
 #include "direct.h"
 #include "error.h"
 #include "files.h"
-#include "pinned.h"
 #include "readers.h"
+#include "slots.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -20,15 +20,6 @@
 /** Slots that are pinned while files are read from the page cache, besides the first one: two that
  * are read into, and two that are copied. */
 #define WARM_SLOTS 5u
-
-/** What the pipeline knows of a slot besides its memory. */
-struct slot {
-    /** The increment that copies it last; free once that is done. */
-    uint64_t increment;
-    /** Pieces that are being read into it. */
-    uint32_t flight_count;
-    uint64_t used_bytes;
-};
 
 /** A piece of a job on its way: where it is read to. Of a job without bytes it is all. */
 struct flight {
@@ -51,19 +42,7 @@ struct segue_prepack_upload {
     struct segue_prepack_stream *stream;
     struct segue_prepack_readers *readers;
     struct segue_prepack_direct *direct;
-    /** NULL: not leased. */
-    struct segue_prepack_ring *ring;
-    struct slot *slots;
-    /** Where the next bytes go; slots are taken in turn. */
-    uint32_t current;
-    /** Slots that are worth being pinned. */
-    uint32_t wanted_slots;
-    /** None could not be pinned. */
-    bool grows;
-    /** Of earlier leases. */
-    uint64_t pin_ns_before;
-    /** The slot that was next and not free. */
-    uint32_t awaited;
+    struct segue_prepack_slots slots;
     /** Checks what was not read as whole chunks. */
     struct segue_packed_part *part;
     /** In a ring: those from flight_first on are on their way. */
@@ -106,8 +85,11 @@ segue_status segue_prepack_upload_create(segue_device *device,
     upload->owner = *owner;
     upload->stream = stream;
     upload->limits = *limits;
-    upload->wanted_slots = WARM_SLOTS;
-    upload->stats.node = -1;
+    upload->slots = (struct segue_prepack_slots){.device = device,
+                                                 .limits = &upload->limits,
+                                                 .stream = stream,
+                                                 .wanted_count = WARM_SLOTS,
+                                                 .node = -1};
     segue_prepack_settle_readers(&upload->limits);
     segue_status status = segue_prepack_settle_staging(device, &upload->limits);
     if (status == SEGUE_OK) {
@@ -141,12 +123,10 @@ void segue_prepack_upload_destroy(struct segue_prepack_upload *upload)
     segue_prepack_readers_destroy(upload->readers);
     segue_prepack_direct_destroy(upload->direct);
     segue_packed_part_destroy(upload->part);
-    if (upload->ring != NULL)
-        segue_prepack_ring_return(upload->ring, NULL);
+    segue_prepack_slots_return(&upload->slots, NULL);
     if (upload->has_joined)
         segue_prepack_pool_leave(upload->device);
     free(upload->flights);
-    free(upload->slots);
     free(upload);
 }
 
@@ -161,117 +141,9 @@ void segue_prepack_upload_settle(struct segue_prepack_upload *upload)
 
 void segue_prepack_upload_rest(struct segue_prepack_upload *upload)
 {
-    if (upload->ring == NULL)
-        return;
     struct segue_semaphore_value point;
     segue_prepack_stream_get_copied(upload->stream, &point);
-    segue_prepack_ring_return(upload->ring, &point);
-    upload->ring = NULL;
-    free(upload->slots);
-    upload->slots = NULL;
-}
-
-static void count_ring(struct segue_prepack_upload *upload)
-{
-    const struct segue_prepack_ring *ring = upload->ring;
-    if (ring->held_bytes > upload->stats.staging_bytes)
-        upload->stats.staging_bytes = ring->held_bytes;
-    upload->stats.node = ring->node;
-    upload->stats.pin_ns = upload->pin_ns_before + ring->pin_ns;
-}
-
-/** Takes pinned memory, if there is none. */
-static segue_status lease_ring(struct segue_prepack_upload *upload)
-{
-    if (upload->ring != NULL)
-        return SEGUE_OK;
-    struct segue_prepack_ring *ring = NULL;
-    const segue_status status = segue_prepack_ring_lease(upload->device, &upload->limits, &ring);
-    if (status != SEGUE_OK)
-        return status;
-    upload->slots = calloc(ring->capacity, sizeof(upload->slots[0]));
-    if (upload->slots == NULL) {
-        segue_prepack_ring_return(ring, NULL);
-        return segue_prepack_fail_memory("an upload");
-    }
-    upload->ring = ring;
-    upload->current = 0;
-    upload->grows = true;
-    upload->pin_ns_before = upload->stats.pin_ns;
-    count_ring(upload);
-    return SEGUE_OK;
-}
-
-/** Whether nothing reads a slot any more: neither what is recorded or submitted, nor is a piece on
- *  its way into it. */
-static segue_status is_free(const struct segue_prepack_upload *upload, uint32_t slot,
-                            bool *out_is_free)
-{
-    *out_is_free = false;
-    return upload->slots[slot].flight_count != 0
-               ? SEGUE_OK
-               : segue_prepack_stream_is_copied(upload->stream, upload->slots[slot].increment,
-                                                out_is_free);
-}
-
-/** Whether another slot may be pinned now. Where the first increment fits the first slot, the
- * second one only once that is submitted: pinning takes longer than filling and submitting. */
-static bool may_grow(const struct segue_prepack_upload *upload)
-{
-    const uint32_t count = upload->ring->slot_count;
-    return upload->grows && count < upload->wanted_slots &&
-           (count == 0 || segue_prepack_stream_has_copied(upload->stream) ||
-            segue_prepack_stream_limit_bytes(upload->stream) > upload->ring->slots[0].size_bytes) &&
-           segue_prepack_ring_may_grow(upload->device, upload->ring);
-}
-
-/** Pins one more slot. Where memory for it is short, it goes on with those that there are. */
-static segue_status grow(struct segue_prepack_upload *upload, bool *out_found)
-{
-    struct segue_prepack_ring *ring = upload->ring;
-    const segue_status status = segue_prepack_ring_grow(upload->device, ring);
-    const bool is_short =
-        status == SEGUE_OUT_OF_HOST_MEMORY || status == SEGUE_OUT_OF_DEVICE_MEMORY;
-    if (is_short && ring->slot_count != 0) {
-        upload->grows = false;
-        upload->stats.unpinned_count++;
-        return SEGUE_OK;
-    }
-    if (status != SEGUE_OK)
-        return status;
-    count_ring(upload);
-    upload->current = ring->slot_count - 1;
-    upload->slots[upload->current].used_bytes = 0;
-    *out_found = true;
-    return SEGUE_OK;
-}
-
-/** Moves on to a slot that is free, or can be made, without waiting; the first one, which may be
- *  smaller than the others, only for less than it holds, or if there is no other. */
-static segue_status next_slot(struct segue_prepack_upload *upload, uint64_t least_bytes,
-                              bool *out_found)
-{
-    struct segue_prepack_ring *ring = upload->ring;
-    *out_found = false;
-    if (ring->slot_count == 0)
-        return grow(upload, out_found);
-    uint32_t next = (upload->current + 1) % ring->slot_count;
-    if (ring->slots[next].size_bytes < least_bytes)
-        next = (next + 1) % ring->slot_count;
-    const bool is_small = ring->slots[next].size_bytes < least_bytes;
-    bool free_now = false;
-    segue_status status = is_free(upload, next, &free_now);
-    if (status == SEGUE_OK && (!free_now || is_small) && may_grow(upload))
-        status = grow(upload, out_found);
-    if (status != SEGUE_OK || *out_found)
-        return status;
-    upload->awaited = next;
-    if (!free_now)
-        return SEGUE_OK;
-    upload->current = next;
-    upload->slots[next].used_bytes = 0;
-    *out_found = true;
-    return SEGUE_OK;
+    segue_prepack_slots_return(&upload->slots, &point);
 }
 
 /** Makes a piece of an entry end where a chunk does, if it can: the first one, where the piece
@@ -321,11 +193,11 @@ static int find_direct(struct segue_prepack_upload *upload, uint64_t *out_place_
 static uint64_t find_room(const struct segue_prepack_upload *upload, bool is_direct,
                           uint64_t place_bytes, uint64_t *out_offset_bytes)
 {
-    const struct segue_prepack_ring *ring = upload->ring;
-    if (ring->slot_count == 0)
+    const struct segue_prepack_slots *slots = &upload->slots;
+    if (slots->ring->slot_count == 0)
         return 0;
-    const uint64_t size_bytes = ring->slots[upload->current].size_bytes;
-    const uint64_t used_bytes = upload->slots[upload->current].used_bytes;
+    const uint64_t size_bytes = slots->ring->slots[slots->current].size_bytes;
+    const uint64_t used_bytes = slots->items[slots->current].used_bytes;
     *out_offset_bytes = is_direct ? round_up(used_bytes, SEGUE_PREPACK_SECTOR_BYTES) +
                                         place_bytes % SEGUE_PREPACK_SECTOR_BYTES
                                   : round_up(used_bytes, 16);
@@ -355,7 +227,7 @@ static uint64_t least_room(const struct segue_prepack_upload *upload)
     uint64_t least_bytes = SEGUE_PACKED_CHUNK_BYTES - offset_bytes % SEGUE_PACKED_CHUNK_BYTES;
     least_bytes = smaller(least_bytes, job->length_bytes - upload->job_offset_bytes);
     least_bytes = smaller(least_bytes, segue_prepack_stream_limit_bytes(upload->stream));
-    return smaller(least_bytes, upload->ring->slot_bytes);
+    return smaller(least_bytes, upload->slots.ring->slot_bytes);
 }
 
 /** Whether a piece is to be checked and is not whole chunks. */
@@ -382,34 +254,35 @@ static struct flight *add_flight(struct segue_prepack_upload *upload)
 /** Sends the next piece of the job on its way; false where there is no room for it now. */
 static segue_status send_piece(struct segue_prepack_upload *upload, bool *out_sent)
 {
+    struct segue_prepack_slots *slots = &upload->slots;
     *out_sent = false;
-    segue_status status = lease_ring(upload);
+    segue_status status = segue_prepack_slots_lease(slots);
     if (status != SEGUE_OK)
         return status;
     uint64_t place_bytes = 0;
     const int direct_fd = find_direct(upload, &place_bytes);
     if (direct_fd >= 0)
-        upload->wanted_slots = upload->ring->capacity;
+        slots->wanted_count = slots->ring->capacity;
     uint64_t at_bytes = 0;
     uint64_t room_bytes = find_room(upload, direct_fd >= 0, place_bytes, &at_bytes);
     const uint64_t least_bytes = least_room(upload);
     if (room_bytes < least_bytes) {
-        status = next_slot(upload, least_bytes, out_sent);
+        status = segue_prepack_slots_next(slots, least_bytes, out_sent);
         if (status != SEGUE_OK || !*out_sent)
             return status;
         room_bytes = find_room(upload, direct_fd >= 0, place_bytes, &at_bytes);
     }
-    struct slot *slot = &upload->slots[upload->current];
+    struct segue_prepack_slot *slot = &slots->items[slots->current];
     const uint64_t offset_bytes = upload->job.offset_bytes + upload->job_offset_bytes;
     const uint64_t piece_bytes = piece_length(upload, room_bytes);
     struct flight *flight = add_flight(upload);
     flight->is_part = is_part(&upload->job, offset_bytes, piece_bytes);
-    flight->slot = upload->current;
+    flight->slot = slots->current;
     flight->slot_offset_bytes = at_bytes;
     flight->piece.bytes = upload->job.bytes;
     flight->piece.bytes.is_unchecked |= flight->is_part;
     flight->piece.offset_bytes = offset_bytes;
-    flight->piece.data = upload->ring->slots[upload->current].data + at_bytes;
+    flight->piece.data = slots->ring->slots[slots->current].data + at_bytes;
     flight->piece.length_bytes = (size_t)piece_bytes;
     flight->piece.direct_fd = direct_fd;
     flight->piece.place_bytes = place_bytes;
@@ -466,7 +339,7 @@ static void take_off_list(struct segue_prepack_upload *upload, const struct flig
     upload->flight_first = (upload->flight_first + 1) % WINDOW;
     upload->flight_count--;
     if (flight->piece.length_bytes != 0)
-        upload->slots[flight->slot].flight_count--;
+        upload->slots.items[flight->slot].flight_count--;
 }
 
 /** Checks a piece that the readers have not; an error becomes one of the piece. */
@@ -487,7 +360,7 @@ static segue_status copy_piece(struct segue_prepack_upload *upload, const struct
 {
     const struct segue_prepack_job *job = &flight->job;
     const struct segue_prepack_piece *piece = &flight->piece;
-    const struct segue_buffer_ref from = {.buffer = upload->ring->slots[flight->slot].buffer,
+    const struct segue_buffer_ref from = {.buffer = upload->slots.ring->slots[flight->slot].buffer,
                                           .offset_bytes = flight->slot_offset_bytes,
                                           .length_bytes = piece->length_bytes};
     struct segue_buffer_ref to = {.buffer = job->target,
@@ -501,7 +374,8 @@ static segue_status copy_piece(struct segue_prepack_upload *upload, const struct
     if (status == SEGUE_OK)
         status = segue_prepack_stream_copy(upload->stream, from, to, job->after);
     if (status == SEGUE_OK)
-        upload->slots[flight->slot].increment = segue_prepack_stream_increment(upload->stream);
+        upload->slots.items[flight->slot].increment =
+            segue_prepack_stream_increment(upload->stream);
     return status;
 }
 
@@ -564,8 +438,8 @@ segue_status segue_prepack_upload_pump(struct segue_prepack_upload *upload, bool
         return SEGUE_OK;
     }
     // All slots are being copied, or wait for it.
-    return segue_prepack_stream_wait_copied(upload->stream,
-                                            upload->slots[upload->awaited].increment);
+    const struct segue_prepack_slots *slots = &upload->slots;
+    return segue_prepack_stream_wait_copied(upload->stream, slots->items[slots->awaited].increment);
 }
 
 void segue_prepack_upload_get_stats(const struct segue_prepack_upload *upload,
@@ -574,6 +448,10 @@ void segue_prepack_upload_get_stats(const struct segue_prepack_upload *upload,
     struct segue_prepack_reader_stats readers;
     segue_prepack_readers_get_stats(upload->readers, &readers);
     *out_stats = upload->stats;
+    out_stats->staging_bytes = upload->slots.peak_bytes;
+    out_stats->unpinned_count = upload->slots.unpinned_count;
+    out_stats->node = upload->slots.node;
+    out_stats->pin_ns = upload->slots.pin_ns;
     out_stats->read_ns = readers.read_ns;
     out_stats->cached_bytes = readers.cached_bytes;
     out_stats->direct_bytes = readers.direct_bytes;

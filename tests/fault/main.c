@@ -4,8 +4,7 @@
 // nothing behind, and succeed when tried again. SEGUE_TEST_FAULTS=all takes every fault of long
 // scenarios, too; otherwise these are taken at even distances, and SEGUE_TEST_FAULTS=8 takes about
 // 8 of each scenario instead of the usual 32. SEGUE_TEST_SHARD=3/16 takes the third of 16 parts of
-// what would be taken: 16 processes, 1/16 to 16/16, take all of it. Of a long scenario many short
-// parts are faster than few long ones, since what a failing driver keeps slows down what follows.
+// what would be taken: 16 processes, 1/16 to 16/16, take all of it.
 #include "faulty_memory.h"
 #include "scenario.h"
 
@@ -37,6 +36,10 @@ enum { LONG = 1000 };
 /** Defects after which a scenario is given up. */
 enum { ENOUGH = 20 };
 
+/** Faults that last for ever of one process; another one goes on. Then the driver gives nothing up
+ *  any more: what it keeps slows down what follows, and would at last be all that there is. */
+enum { BATCH = 64 };
+
 /** Seconds after which a run hangs, on a machine however busy. */
 enum { PATIENCE_S = 240 };
 
@@ -47,11 +50,25 @@ struct point {
     bool forever;
 };
 
+/** How far a scenario has come. */
+struct progress {
+    /** The next fault; all of them have been taken: `ended`. */
+    bool forever;
+    uint64_t nth;
+    bool ended;
+    /** What came up of the kind, the defects before, and the time that it has taken. */
+    uint64_t count;
+    uint64_t points_before;
+    uint64_t failures_before;
+    double seconds;
+};
+
 /** Sums over all scenarios, shared with the processes that run them. */
 struct totals {
     uint64_t points;
     uint64_t tolerated;
     uint64_t failures;
+    struct progress progress;
 };
 static struct totals *totals;
 
@@ -334,26 +351,29 @@ static uint64_t stride_of(uint64_t count, uint64_t calls)
     return loop.every_fault || count <= points ? 1 : (count + points - 1) / points;
 }
 
-static void run_scenario(const struct scenario *scenario, enum kind kind)
+/** Takes faults from where the scenario has come to, as many as one process may. */
+static void run_batch(const struct scenario *scenario, enum kind kind)
 {
+    struct progress *progress = &totals->progress;
     clock_t start = clock();
-    uint64_t before = totals->points;
-    uint64_t failures_before = totals->failures;
     uint64_t calls = must_succeed(scenario, DRIVER_CALLS);
-    uint64_t count = must_succeed(scenario, kind);
-    uint64_t stride = stride_of(count, calls);
-    for (int forever = 0; forever < 2; ++forever) {
-        for (uint64_t nth = 1 + loop.shard * stride; totals->failures < failures_before + ENOUGH;
-             nth += stride * loop.shard_count) {
-            if (!run_point(scenario, (struct point){kind, nth, forever != 0}))
-                break;
+    progress->count = must_succeed(scenario, kind);
+    uint64_t stride = stride_of(progress->count, calls);
+    uint64_t first = 1 + loop.shard * stride;
+    if (progress->nth == 0)
+        progress->nth = first;
+    for (int left = BATCH; left > 0 && !progress->ended; left -= progress->forever) {
+        if (run_point(scenario, (struct point){kind, progress->nth, progress->forever})) {
             must_succeed(scenario, kind);
+            progress->nth += stride * loop.shard_count;
+        } else {
+            progress->ended = progress->forever;
+            progress->forever = true;
+            progress->nth = first;
         }
+        progress->ended |= totals->failures >= progress->failures_before + ENOUGH;
     }
-    printf("%s, %s: %" PRIu64 " fault points of %" PRIu64 ", %.2f s\n", scenario->name,
-           kind_names[kind], totals->points - before, 2 * count,
-           (double)(clock() - start) / CLOCKS_PER_SEC);
-    fflush(stdout);
+    progress->seconds += (double)(clock() - start) / CLOCKS_PER_SEC;
 }
 
 static void on_signal(int number)
@@ -366,24 +386,33 @@ static void on_signal(int number)
     _exit(128 + number);
 }
 
-/** The same in a process of its own: what a failing driver refuses to give up stays, and would slow
- *  the next ones down; and a crash ends this scenario only. */
+/** Takes all faults of a scenario, in processes of their own: what a failing driver refuses to give
+ *  up is gone with them, and a crash ends this scenario only. */
 static void run_apart(const struct scenario *scenario, enum kind kind)
 {
-    fflush(stdout);
-    fflush(stderr);
-    pid_t child = fork();
-    if (child == 0) {
-        run_scenario(scenario, kind);
-        // Not _exit, which would lose the counts of a build with coverage.
-        exit(0);
-    }
-    int status = 0;
-    if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+    struct progress *progress = &totals->progress;
+    *progress =
+        (struct progress){.points_before = totals->points, .failures_before = totals->failures};
+    while (!progress->ended) {
+        fflush(stdout);
+        fflush(stderr);
+        pid_t child = fork();
+        if (child == 0) {
+            run_batch(scenario, kind);
+            // Not _exit, which would lose the counts of a build with coverage.
+            exit(0);
+        }
+        int status = 0;
+        if (child > 0 && waitpid(child, &status, 0) == child && status == 0)
+            continue;
+        fprintf(stderr, "%s, %s: the process ended with %d\n", scenario->name, kind_names[kind],
+                status);
+        ++totals->failures;
         return;
-    fprintf(stderr, "%s, %s: the process ended with %d\n", scenario->name, kind_names[kind],
-            status);
-    ++totals->failures;
+    }
+    printf("%s, %s: %" PRIu64 " fault points of %" PRIu64 ", %.2f s\n", scenario->name,
+           kind_names[kind], totals->points - progress->points_before, 2 * progress->count,
+           progress->seconds);
 }
 
 /** Runs the kinds from `first` to `last` of scenarios, or of the one of that name. Returns false if

@@ -404,6 +404,106 @@ static void test_memory_for_sources(void **state)
     }
 }
 
+/** A matrix, plain and as the host packs it. */
+struct matrix {
+    struct segue_quant_matrix shape;
+    struct segue_quant_plain_sizes sizes;
+    uint64_t packed_bytes;
+    /** What 16 rows are packed into. */
+    uint64_t tile_bytes;
+    unsigned char *weights;
+    unsigned char *scales;
+    unsigned char *expected;
+};
+
+static void make_matrix(uint32_t pair_stride, struct matrix *matrix)
+{
+    const struct segue_quant_matrix shape = {.rows = pair_stride != 0 ? 192 : 200,
+                                             .columns = 256,
+                                             .bits = 4,
+                                             .group_size = 64,
+                                             .pair_stride = pair_stride};
+    const uint32_t unit = pair_stride > 8 ? 2 * pair_stride : 16;
+    uint64_t offset_bytes = 0;
+    *matrix =
+        (struct matrix){.shape = shape, .packed_bytes = segue_quant_packed_size_bytes(&shape)};
+    segue_quant_get_plain_sizes(&shape, shape.rows, &matrix->sizes);
+    CHECK_OK(segue_quant_get_packed_range(&shape, (struct segue_quant_rows){0, unit}, &offset_bytes,
+                                          &matrix->tile_bytes));
+    matrix->tile_bytes /= unit / 16;
+    matrix->weights = malloc(matrix->sizes.weights_bytes);
+    matrix->scales = malloc(matrix->sizes.scales_bytes);
+    matrix->expected = malloc(matrix->packed_bytes);
+    (void)test_plan_generate(&test_plan_numbers[5], 0, matrix->weights,
+                             matrix->sizes.weights_bytes);
+    (void)test_plan_generate(&test_plan_numbers[6], 0, matrix->scales, matrix->sizes.scales_bytes);
+    const struct segue_quant_plain plain = {matrix->weights, matrix->scales, NULL};
+    CHECK_OK(segue_quant_pack(&shape, (struct segue_quant_rows){0, shape.rows}, &plain,
+                              matrix->expected));
+}
+
+static void free_matrix(const struct matrix *matrix)
+{
+    free(matrix->expected);
+    free(matrix->scales);
+    free(matrix->weights);
+}
+
+/** Adds a matrix that is packed in ranges of its rows. */
+static void add_matrix(segue_prepack_plan *plan, segue_executable *executable,
+                       const struct matrix *matrix)
+{
+    const struct segue_quant_matrix *shape = &matrix->shape;
+    const struct segue_quant_plain_sizes *sizes = &matrix->sizes;
+    const struct segue_prepack_source sources[] = {
+        {.kind = SEGUE_PREPACK_HOST, .data = matrix->weights, .size_bytes = sizes->weights_bytes},
+        {.kind = SEGUE_PREPACK_HOST, .data = matrix->scales, .size_bytes = sizes->scales_bytes},
+    };
+    const struct segue_quant_pack_constants constants = {
+        .columns = shape->columns,
+        .bits = shape->bits,
+        .group_size = shape->group_size,
+        .scale_bytes = 2,
+        .row_count = shape->rows,
+        .pair_stride = shape->pair_stride != 0 ? shape->pair_stride : 8,
+    };
+    const struct segue_prepack_packing packing = {
+        .executable = executable,
+        .entry_point = SEGUE_QUANT_PACK,
+        .launch = {.grid = {16, 1, 1},
+                   .constants = &constants,
+                   .constants_size_bytes = sizeof(constants)},
+        .layout_id = 1,
+        .rows = {.count = shape->rows,
+                 .multiple = 16,
+                 .source_bytes = {sizes->weights_bytes / shape->rows,
+                                  sizes->scales_bytes / shape->rows},
+                 .packed_bytes = matrix->tile_bytes,
+                 .count_offset_bytes = offsetof(struct segue_quant_pack_constants, row_count),
+                 .pair_rows = shape->pair_stride,
+                 .pair_offset_bytes = offsetof(struct segue_quant_pack_constants, pair_stride)},
+    };
+    const struct segue_prepack_constant constant = {
+        .name = "matrix",
+        .sources = sources,
+        .source_count = 2,
+        .packing = &packing,
+        .packed_bytes = matrix->packed_bytes,
+    };
+    CHECK_OK(segue_prepack_plan_add(plan, &constant, NULL));
+}
+
+static void expect_matrix(segue_prepack_plan *plan, const struct matrix *matrix)
+{
+    unsigned char *got = malloc(matrix->packed_bytes);
+    segue_buffer *buffer = NULL;
+    CHECK_OK(segue_prepack_plan_get_buffer(plan, 0, &buffer));
+    CHECK_OK(segue_buffer_read(buffer, 0, got, matrix->packed_bytes));
+    assert_memory_equal(got, matrix->expected, matrix->packed_bytes);
+    segue_buffer_destroy(buffer);
+    free(got);
+}
+
 /** Matrices packed by the quantised kernels, against their packing on the host. */
 static void test_ranges_of_matrices(void **state)
 {
@@ -416,79 +516,16 @@ static void test_ranges_of_matrices(void **state)
     static const uint32_t pairs[] = {0, 8, 32, 96};
     static const uint64_t stagings[] = {8192, 65536, 0};
     for (uint32_t k = 0; k < 4 * 3; k++) {
-        const struct segue_quant_matrix matrix = {.rows = pairs[k % 4] != 0 ? 192 : 200,
-                                                  .columns = 256,
-                                                  .bits = 4,
-                                                  .group_size = 64,
-                                                  .pair_stride = pairs[k % 4]};
-        struct segue_quant_plain_sizes sizes;
-        segue_quant_get_plain_sizes(&matrix, matrix.rows, &sizes);
-        const uint64_t packed_bytes = segue_quant_packed_size_bytes(&matrix);
-        uint64_t offset_bytes = 0;
-        uint64_t tile_bytes = 0;
-        const uint32_t unit = pairs[k % 4] > 8 ? 2 * pairs[k % 4] : 16;
-        CHECK_OK(segue_quant_get_packed_range(&matrix, (struct segue_quant_rows){0, unit},
-                                              &offset_bytes, &tile_bytes));
-        tile_bytes /= unit / 16;
-        unsigned char *weights = malloc(sizes.weights_bytes);
-        unsigned char *scales = malloc(sizes.scales_bytes);
-        unsigned char *expected = malloc(packed_bytes);
-        unsigned char *got = malloc(packed_bytes);
-        (void)test_plan_generate(&test_plan_numbers[5], 0, weights, sizes.weights_bytes);
-        (void)test_plan_generate(&test_plan_numbers[6], 0, scales, sizes.scales_bytes);
-        const struct segue_quant_plain plain = {weights, scales, NULL};
-        CHECK_OK(
-            segue_quant_pack(&matrix, (struct segue_quant_rows){0, matrix.rows}, &plain, expected));
-        const struct segue_prepack_source sources[] = {
-            {.kind = SEGUE_PREPACK_HOST, .data = weights, .size_bytes = sizes.weights_bytes},
-            {.kind = SEGUE_PREPACK_HOST, .data = scales, .size_bytes = sizes.scales_bytes},
-        };
-        const struct segue_quant_pack_constants constants = {
-            .columns = matrix.columns,
-            .bits = matrix.bits,
-            .group_size = matrix.group_size,
-            .scale_bytes = 2,
-            .row_count = matrix.rows,
-            .pair_stride = matrix.pair_stride != 0 ? matrix.pair_stride : 8,
-        };
-        const struct segue_prepack_packing packing = {
-            .executable = executable,
-            .entry_point = SEGUE_QUANT_PACK,
-            .launch = {.grid = {16, 1, 1},
-                       .constants = &constants,
-                       .constants_size_bytes = sizeof(constants)},
-            .layout_id = 1,
-            .rows = {.count = matrix.rows,
-                     .multiple = 16,
-                     .source_bytes = {sizes.weights_bytes / matrix.rows,
-                                      sizes.scales_bytes / matrix.rows},
-                     .packed_bytes = tile_bytes,
-                     .count_offset_bytes = offsetof(struct segue_quant_pack_constants, row_count),
-                     .pair_rows = matrix.pair_stride,
-                     .pair_offset_bytes = offsetof(struct segue_quant_pack_constants, pair_stride)},
-        };
-        const struct segue_prepack_constant constant = {
-            .name = "matrix",
-            .sources = sources,
-            .source_count = 2,
-            .packing = &packing,
-            .packed_bytes = packed_bytes,
-        };
         const struct segue_prepack_params params = {.limits = {.staging_bytes = stagings[k / 4]}};
+        struct matrix matrix;
+        make_matrix(pairs[k % 4], &matrix);
         segue_prepack_plan *plan = test_plan_make(test, &params);
-        CHECK_OK(segue_prepack_plan_add(plan, &constant, NULL));
+        add_matrix(plan, executable, &matrix);
         CHECK_OK(segue_prepack_plan_run(plan));
         test_plan_wait(plan);
-        segue_buffer *buffer = NULL;
-        CHECK_OK(segue_prepack_plan_get_buffer(plan, 0, &buffer));
-        CHECK_OK(segue_buffer_read(buffer, 0, got, packed_bytes));
-        assert_memory_equal(got, expected, packed_bytes);
-        segue_buffer_destroy(buffer);
+        expect_matrix(plan, &matrix);
         segue_prepack_plan_destroy(plan);
-        free(got);
-        free(expected);
-        free(scales);
-        free(weights);
+        free_matrix(&matrix);
     }
     segue_executable_destroy(executable);
 }

@@ -63,6 +63,32 @@ static struct shape_counts shape_scopes(uint32_t width, uint32_t duration_ns, ui
     return shape(&options);
 }
 
+/** A graph with more edges than are wanted is left where that shows. */
+static void test_edge_limit(void **state)
+{
+    (void)state;
+    struct segue_shape_options options = h200();
+    shape_graph_scopes(&graph, 16 * 16, 16, 20000, 4);
+    struct segue_plan plan = {0};
+    assert_int_equal(segue_shape_build(&graph.recording, &graph.depend, &options, &plan), SEGUE_OK);
+    const size_t edge_count = plan.edge_count;
+    const size_t node_count = plan.node_count;
+    assert_true(edge_count > node_count);
+    segue_plan_finish(&plan);
+    options.edge_limit = edge_count;
+    const struct shape_counts counts = shape(&options);
+    assert_int_equal(counts.edges, edge_count);
+    for (uint64_t limit = 1; limit < edge_count; limit += 7) {
+        options.edge_limit = limit;
+        assert_int_equal(segue_shape_build(&graph.recording, &graph.depend, &options, &plan),
+                         SEGUE_OK);
+        assert_true(plan.edge_count > limit);
+        if (limit < edge_count / 2)
+            assert_true(plan.node_count < node_count * 3 / 4);
+        segue_plan_finish(&plan);
+    }
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_line),
         cmocka_unit_test(test_small_scopes),
         cmocka_unit_test(test_wide_scopes),
+        cmocka_unit_test(test_edge_limit),
         cmocka_unit_test(test_shared_lists),
         cmocka_unit_test(test_fan_out),
         cmocka_unit_test(test_filling_kernels),

@@ -438,6 +438,35 @@ static void test_timing(void **state)
     segue_queue_destroy(plain);
 }
 
+/** A submission that failed on its way has no timing, and may still run when that of the one before
+ *  is asked for: it keeps what it has. */
+static void test_timing_beside_a_failure(void **state)
+{
+    (void)state;
+    struct segue_queue_timing timing;
+    const struct segue_queue_params params = {.timing = true, .label = "timed"};
+    segue_queue *queue;
+    assert_int_equal(segue_queue_create(fixture.device, &params, &queue), SEGUE_OK);
+    segue_command_buffer *good = make_command_buffer(0);
+    segue_command_buffer *half = make_command_buffer(0);
+    SUBMIT(queue, .command_buffer = good);
+    fence_run_all();
+    const struct segue_execution executions[] = {{.command_buffer = half},
+                                                 {.command_buffer = half}};
+    const struct segue_submission submission = {.executions = executions, .execution_count = 2};
+    fence_world.fail_status = SEGUE_DRIVER_ERROR;
+    fence_world.fail_at[FENCE_CALL_RUN] = 2;
+    assert_int_equal(segue_queue_submit(queue, &submission), SEGUE_DRIVER_ERROR);
+    assert_int_equal(segue_queue_get_timing(queue, &timing), SEGUE_OK);
+    assert_int_equal(timing.device_ns, 1000);
+    segue_command_buffer_destroy(half);
+    assert_int_equal(fence_world.misuse, 0);
+    assert_int_equal(segue_queue_wait_idle(queue), SEGUE_OK);
+    assert_int_equal(fence_world.run_count, 2);
+    segue_command_buffer_destroy(good);
+    segue_queue_destroy(queue);
+}
+
 #define TEST(function) \
     cmocka_unit_test_setup_teardown(function, queue_fixture_setup, queue_fixture_teardown)
 
@@ -458,6 +487,7 @@ int main(void)
         TEST(test_device_loss),
         TEST(test_allocation_failures),
         TEST(test_timing),
+        TEST(test_timing_beside_a_failure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
