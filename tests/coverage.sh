@@ -33,7 +33,7 @@ find "$build" -name '*.gcda' -exec rm {} +
 # The installed package is another build; benchmarks show nothing that tests do not; whether each
 # refusal has a test is a question of its own; a process that is killed does not count. The barrier
 # area's fault loop is one recording of 10,000 commands, over and over.
-left_out='pairs_rules|unit_int4|unit_quant|emulate_|random_many_mutants'
+left_out='pairs_rules|unit_attention_long|unit_int4|unit_quant|emulate_|random_many_mutants'
 left_out="$left_out|prepack_packed_crash|cli_llama|conformance_quant|fault_(quant|barrier)"
 failed=0
 # run_tests ctest arguments...

@@ -201,7 +201,7 @@ if [ "$builds" != release ]; then
   run_tests asan "$fewer" --label-exclude 'gpu|install' --exclude-regex "^($left_out)"
   wait_for_build tsan && find_runner
   # The longest of one thread, in which there is nothing to find for it.
-  one_thread='unit_(dag|depend|hazard|int4|plan|quant|shape|soft_order|trace_memory)'
+  one_thread='unit_(attention_long|dag|depend|hazard|int4|plan|quant|shape|soft_order|trace_memory)'
   one_thread="$one_thread|prepack_(packed_damage|replay_cli)|cli_llama|random_mutants"
   one_thread="$one_thread|fault_(barrier|buffer|constants|copy|dispatch|executable|fill|group|order"
   one_thread="$one_thread|quant|secondary|slots|update)"
@@ -209,7 +209,7 @@ if [ "$builds" != release ]; then
     --exclude-regex "^($left_out|$one_thread)"
   runner=
   # What the optimised build has shown with more inputs.
-  left_out="$left_out|unit_(int4|quant|depend_patterns|trace_memory|trace_schema_valid)"
+  left_out="$left_out|unit_(attention_long|int4|quant|depend_patterns|trace_memory|trace_schema_valid)"
   left_out="$left_out|prepack_(packed_|replay_cli)|cli_llama"
   run_tests clang "only unit, pairs and cli, without the longest tests" \
     --label-regex 'unit|pairs|cli' --label-exclude 'gpu|install' --exclude-regex "^($left_out)"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "decode.h"
+#include "gqa_plan.h"
 
 #include <segue/kernels.h>
 
@@ -7,13 +7,6 @@
 #include <stdlib.h>
 
 #define MAX_HEAD_SIZE 256
-/** Query heads that a thread block does together. */
-#define GROUP_HEADS 8u
-/** Rows of a block at least, as in gqa_decode.cu. */
-#define MIN_SPLIT_ROWS 64u
-/** What the blocks of a group are a multiple of, as there. */
-#define CLUSTER_BLOCKS 8u
-#define MAX_SPLITS 512u
 
 /** Places of bindings; with fp8 the scales come after the caches. */
 enum { Q = 0, K_CACHE = 1, V_CACHE = 2, SCALES = 3 };
@@ -28,66 +21,6 @@ struct shape {
     uint64_t cache_bytes;
     struct segue_gqa_decode_sizes sizes;
 };
-
-enum segue_decode_kernel segue_gqa_decode_kernel(uint32_t head_size, bool fp8)
-{
-    switch (head_size) {
-    case 64:
-        return fp8 ? SEGUE_DECODE_GQA_FP8_64 : SEGUE_DECODE_GQA_64;
-    case 128:
-        return fp8 ? SEGUE_DECODE_GQA_FP8_128 : SEGUE_DECODE_GQA_128;
-    case 256:
-        return fp8 ? SEGUE_DECODE_GQA_FP8_256 : SEGUE_DECODE_GQA_256;
-    default:
-        return SEGUE_DECODE_KERNEL_COUNT;
-    }
-}
-
-static uint32_t groups_of(const struct segue_gqa_decode_constants *constants)
-{
-    const uint32_t shared = constants->heads / constants->kv_heads;
-    return constants->kv_heads * ((shared + GROUP_HEADS - 1) / GROUP_HEADS);
-}
-
-/** Blocks that the grid has for a group. */
-static uint64_t blocks_of(const struct segue_gqa_decode_constants *constants)
-{
-    const uint64_t clusters =
-        constants->splits / CLUSTER_BLOCKS + (constants->splits % CLUSTER_BLOCKS != 0);
-    return clusters * CLUSTER_BLOCKS;
-}
-
-uint32_t segue_gqa_decode_splits(const struct segue_gqa_decode_constants *constants,
-                                 uint32_t head_size, uint32_t multiprocessor_count)
-{
-    if (constants->kv_heads == 0 || constants->heads < constants->kv_heads)
-        return 1;
-    // As many blocks as are resident at a time, in whole clusters; no more than the longest context
-    // has work for. The blocks of a cluster are on neighbouring multiprocessors, of which there are
-    // not always enough free: a sixth of the places stays empty (measured; one cluster too many
-    // doubles the time).
-    const uint64_t places = (uint64_t)multiprocessor_count * (head_size <= 64 ? 3 : 2) * 5 / 6;
-    const uint32_t most = constants->capacity / MIN_SPLIT_ROWS;
-    uint32_t splits = (uint32_t)(places / groups_of(constants));
-    splits = splits < CLUSTER_BLOCKS ? CLUSTER_BLOCKS : splits / CLUSTER_BLOCKS * CLUSTER_BLOCKS;
-    splits = splits < most ? splits : most;
-    splits = splits < MAX_SPLITS ? splits : MAX_SPLITS;
-    return splits > 0 ? splits : 1;
-}
-
-void segue_gqa_decode_get_sizes(const struct segue_gqa_decode_constants *constants,
-                                uint32_t head_size, struct segue_gqa_decode_sizes *out_sizes)
-{
-    const uint32_t groups = groups_of(constants);
-    const uint64_t blocks = blocks_of(constants);
-    *out_sizes = (struct segue_gqa_decode_sizes){
-        .grid = (uint32_t)(groups * blocks),
-        // A record for each block, where there are no clusters; with them it is one for eight.
-        .arrived_bytes = (uint64_t)groups * CLUSTER_BLOCKS * 4,
-        .partials_bytes =
-            product_bytes(groups, blocks, GROUP_HEADS * ((uint64_t)head_size + 2) * 4),
-    };
-}
 
 static struct shape get_shape(const struct segue_reference_launch *launch)
 {
@@ -110,9 +43,10 @@ static struct shape get_shape(const struct segue_reference_launch *launch)
     };
     const struct segue_gqa_decode_constants *c = &shape.constants;
     shape.q_bytes = product_bytes(c->heads, shape.head_size, 2);
-    shape.cache_bytes = product_bytes(product_bytes(c->kv_heads, shape.head_size, c->capacity), 1,
-                                      shape.fp8 ? 1 : 2);
-    if (c->kv_heads > 0)
+    shape.cache_bytes = segue_gqa_cache_bytes(c, shape.head_size, shape.fp8);
+    if (kind->is_long)
+        segue_gqa_long_get_sizes(c, shape.head_size, &shape.sizes);
+    else
         segue_gqa_decode_get_sizes(c, shape.head_size, &shape.sizes);
     return shape;
 }

@@ -24,8 +24,6 @@
 #define GQA_CLUSTER 1u
 #endif
 #endif
-// Rows that a block has at least.
-#define GQA_BLOCK_ROWS (GQA_WARPS * GQA_ROWS)
 // Rows up to which a cluster is enough: its blocks take that many more steps sooner than it takes
 // to meet in memory.
 #ifndef GQA_CLUSTER_STEPS
@@ -51,6 +49,22 @@ struct attention_memory {
     bf16 *out;
     u32 *arrived;
     float *partials;
+};
+
+// What a block does of it.
+struct attention_share {
+    u32 group;
+    u32 kv_head;
+    u32 first_head;
+    u32 head_count;
+    u32 context;
+    // Blocks that the grid has for a group, which of them this is, and clusters that take part.
+    u32 group_blocks;
+    u32 split;
+    u32 cluster_count;
+    // Rows of it.
+    u32 first;
+    u32 end;
 };
 
 // Where warps and blocks of a cluster meet. Maxima and sums are [head][who].
@@ -164,7 +178,7 @@ __device__ inline void hand_out(attention_room<HEAD> &room, const u8 *rings, u32
         float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
 #pragma unroll
         for (u32 warp = 0; warp < GQA_WARPS; warp++) {
-            const float *part = (const float *)(rings + warp * walk<HEAD, FP8>::room_bytes);
+            const float *part = (const float *)(rings + warp * row_ring<HEAD, FP8>::room_bytes);
             const float4 x = *(const float4 *)(part + walk<HEAD, FP8>::place(head, i % HEAD));
             v.x += weights[warp] * x.x;
             v.y += weights[warp] * x.y;
@@ -178,6 +192,20 @@ __device__ inline void hand_out(attention_room<HEAD> &room, const u8 *rings, u32
             store_at(room.sums + head * GQA_CLUSTER + rank, to, total);
         }
     }
+}
+
+// Whether this block is the last one of `count` to come by; all of what the others have stored
+// before is to be seen then. All threads of the block call it.
+__device__ inline bool arrive_last(u32 *arrived, u32 count, u32 *is_last)
+{
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        *is_last = atomicAdd(arrived, 1u) == count - 1;
+        __threadfence();
+    }
+    __syncthreads();
+    return *is_last != 0;
 }
 
 // What a cluster leaves in memory: sums of all columns, then [block][head] maximum and sum.
@@ -222,14 +250,16 @@ __device__ inline float add_records(const attention_record<HEAD> *records, u32 c
 // This block's slice of the cluster's result: into `out`, or by way of memory where there are more
 // clusters.
 template <u32 HEAD>
-__device__ inline void add_up(attention_room<HEAD> &room, const attention_memory &memory, u32 group,
-                              u32 cluster, u32 cluster_count, u32 records_of_group, u32 head_count,
-                              bf16 *out, float v_scale)
+__device__ inline void add_up(attention_room<HEAD> &room, const attention_memory &memory,
+                              const attention_share &share, float v_scale)
 {
     const u32 rank = GQA_CLUSTER > 1 ? blockIdx.x % GQA_CLUSTER : 0;
-    const u32 slice = head_count * HEAD / GQA_CLUSTER;
-    attention_record<HEAD> *records =
-        (attention_record<HEAD> *)memory.partials + (u64)group * records_of_group;
+    const u32 slice = share.head_count * HEAD / GQA_CLUSTER;
+    const bool is_alone = share.cluster_count == 1;
+    bf16 *out = memory.out + share.first_head * HEAD + rank * slice;
+    attention_record<HEAD> *records = (attention_record<HEAD> *)memory.partials +
+                                      (u64)share.group * (share.group_blocks / GQA_CLUSTER);
+    attention_record<HEAD> &record = records[share.split / GQA_CLUSTER];
     for (u32 i = threadIdx.x; i < slice; i += GQA_WARPS * 32) {
         const u32 column = rank * slice + i;
         const u32 head = column / HEAD;
@@ -239,199 +269,126 @@ __device__ inline void add_up(attention_room<HEAD> &room, const attention_memory
 #pragma unroll
         for (u32 block = 0; block < GQA_CLUSTER; block++)
             value += weights[block] * room.values[block * slice + i];
-        if (cluster_count == 1) {
-            out[column] = to_bf16(value / total * v_scale);
+        if (is_alone) {
+            out[i] = to_bf16(value / total * v_scale);
         } else {
-            records[cluster].values[column] = value;
+            record.values[column] = value;
             if (i == 0 || column % HEAD == 0)
-                records[cluster].ends[rank][head] = make_float2(largest, total);
+                record.ends[rank][head] = make_float2(largest, total);
         }
     }
-    if (cluster_count == 1)
+    u32 *arrived = memory.arrived + share.group * GQA_CLUSTER + rank;
+    if (is_alone || !arrive_last(arrived, share.cluster_count, &room.is_last))
         return;
-    __syncthreads();
-    u32 *arrived = memory.arrived + group * GQA_CLUSTER + rank;
-    if (threadIdx.x == 0) {
-        __threadfence();
-        room.is_last = atomicAdd(arrived, 1u) == cluster_count - 1;
-        __threadfence();
-    }
-    __syncthreads();
-    if (!room.is_last)
-        return;
-    for (u32 i = threadIdx.x; i < slice; i += GQA_WARPS * 32) {
-        const u32 column = rank * slice + i;
-        out[column] = to_bf16(add_records<HEAD>(records, cluster_count, rank, column) * v_scale);
-    }
+    for (u32 i = threadIdx.x; i < slice; i += GQA_WARPS * 32)
+        out[i] = to_bf16(add_records<HEAD>(records, share.cluster_count, rank, rank * slice + i) *
+                         v_scale);
     if (threadIdx.x == 0)
         *arrived = 0;
 }
 
-template <u32 HEAD, bool FP8> constexpr u32 walk_stages = walk<HEAD, FP8>::stages;
-
-/* ---- The ring -------------------------------------------------------------------------------- */
-
-// Starts to copy as many tiles as there is room for, the rows from `settled` on not yet.
-template <u32 HEAD, bool FP8>
-__device__ inline void fill_ring(const walk<HEAD, FP8> &walk, u32 first, u32 settled, u32 end)
-{
-#pragma unroll
-    for (u32 stage = 0; stage < walk_stages<HEAD, FP8>; stage++) {
-        const u32 row = first + stage * GQA_BLOCK_ROWS;
-        if (row < end)
-            walk.copy(stage, row, 0, settled, end);
-        commit_copies();
-    }
-}
-
-// The rows that were left out, of which there is one at most.
-template <u32 HEAD, bool FP8>
-__device__ inline void fill_newest(const walk<HEAD, FP8> &walk, u32 first, u32 settled, u32 end)
-{
-#pragma unroll
-    for (u32 stage = 0; stage < walk_stages<HEAD, FP8>; stage++) {
-        const u32 row = first + stage * GQA_BLOCK_ROWS;
-        if (row <= settled && settled < row + GQA_ROWS)
-            walk.copy(stage, row, settled, end, ~0u); // There are zeros beyond the end already.
-    }
-    commit_copies();
-}
-
-template <u32 HEAD, bool FP8>
-__device__ inline void run_ring(walk<HEAD, FP8> &walk, u32 first, u32 end, float scale)
-{
-    u32 stage = 0;
-    for (u32 row = first; row < end; row += GQA_BLOCK_ROWS) {
-        // The newest row comes last of all.
-        if (row + GQA_ROWS >= end)
-            wait_for_copies<0>();
-        else
-            wait_for_copies<walk_stages<HEAD, FP8> - 1>();
-        __syncwarp();
-        walk.step(stage, row, end, scale);
-        __syncwarp();
-        const u32 next = row + walk_stages<HEAD, FP8> * GQA_BLOCK_ROWS;
-        if (next < end)
-            walk.copy(stage, next, 0, end, end);
-        commit_copies();
-        stage = stage + 1 == walk_stages<HEAD, FP8> ? 0 : stage + 1;
-    }
-}
-
 /* ---- The kernels ----------------------------------------------------------------------------- */
 
-template <u32 HEAD, bool FP8>
-__device__ inline void attend(const attention_memory &memory, const attention_shape &shape,
-                              attention_room<HEAD> &room, u8 *rings)
+// What is not would be read beyond the caches, or divided by.
+__device__ inline bool is_sound(const attention_shape &shape)
 {
-    const u32 warp = threadIdx.x / 32;
+    return shape.capacity > 0 && shape.splits > 0 && shape.kv_heads > 0 &&
+           shape.heads >= shape.kv_heads && shape.heads % shape.kv_heads == 0;
+}
+
+// Which heads: no position is needed for that.
+__device__ inline attention_share share_heads(const attention_shape &shape)
+{
+    attention_share share;
     const u32 shared_heads = shape.heads / shape.kv_heads;
     const u32 kv_groups = (shared_heads + GQA_HEADS - 1) / GQA_HEADS;
-    const u32 group_blocks =
+    share.group_blocks =
         (shape.splits + GQA_CLUSTER_BLOCKS - 1) / GQA_CLUSTER_BLOCKS * GQA_CLUSTER_BLOCKS;
-    const u32 group = blockIdx.x / group_blocks;
-    const u32 split = blockIdx.x % group_blocks;
-    const u32 kv_head = group / kv_groups;
-    const u32 first_head = kv_head * shared_heads + group % kv_groups * GQA_HEADS;
-    const u32 head_count = min((kv_head + 1) * shared_heads - first_head, GQA_HEADS);
-    trigger();
-    if (!shape.settled)
-        wait_for_predecessors();
-    const u32 context = min(*memory.position, shape.capacity - 1) + 1;
+    share.group = blockIdx.x / share.group_blocks;
+    share.split = blockIdx.x % share.group_blocks;
+    share.kv_head = share.group / kv_groups;
+    share.first_head = share.kv_head * shared_heads + share.group % kv_groups * GQA_HEADS;
+    share.head_count = min((share.kv_head + 1) * shared_heads - share.first_head, GQA_HEADS);
+    return share;
+}
+
+// Which rows.
+__device__ inline void share_rows(const attention_shape &shape, u32 context, attention_share &share)
+{
     u32 active = shape.splits;
     if (context <= GQA_CLUSTER * GQA_BLOCK_ROWS * (GQA_CLUSTER > 1 ? GQA_CLUSTER_STEPS : 1))
         active = min(active, GQA_CLUSTER);
     const u32 even_rows =
         max((context + active - 1) / active, GQA_CLUSTER > 1 ? 1 : GQA_BLOCK_ROWS);
     const u32 split_rows = (even_rows + GQA_ROWS - 1) / GQA_ROWS * GQA_ROWS;
-    const u32 cluster_count = (context + split_rows * GQA_CLUSTER - 1) / (split_rows * GQA_CLUSTER);
-    if (split / GQA_CLUSTER >= cluster_count)
-        return; // All of a cluster.
-    begin_cluster();
+    share.context = context;
+    share.cluster_count = (context + split_rows * GQA_CLUSTER - 1) / (split_rows * GQA_CLUSTER);
+    share.first = min(share.split * split_rows, context);
+    share.end = min((share.split + 1) * split_rows, context);
+}
 
-    const u32 first = min(split * split_rows, context) + warp * GQA_ROWS;
-    const u32 end = min((split + 1) * split_rows, context);
-    const u32 settled = shape.settled ? min(end, context - 1) : end;
-    const u64 head_bytes = walk<HEAD, FP8>::row_bytes;
-    walk<HEAD, FP8> walk;
-    walk.begin(memory.k_cache + kv_head * head_bytes, memory.v_cache + kv_head * head_bytes,
-               shape.kv_heads * head_bytes, shared_address(rings) + warp * walk.room_bytes);
-    // A long context takes more time to read than there is to hide.
-    const bool is_short = cluster_count == 1;
+// Takes a warp over its rows. A long context takes more time to read than there is to hide, so it
+// is read after the wait.
+template <u32 HEAD, bool FP8>
+__device__ inline void walk_rows(const attention_memory &memory, const attention_shape &shape,
+                                 const attention_share &share, walk<HEAD, FP8> &walk, u32 room)
+{
+    const u32 first = share.first + threadIdx.x / 32 * GQA_ROWS;
+    const u32 settled = shape.settled ? min(share.end, share.context - 1) : share.end;
+    const u64 head_bytes = walk.row_bytes;
+    const cache_rows rows = {memory.k_cache + share.kv_head * head_bytes,
+                             memory.v_cache + share.kv_head * head_bytes,
+                             shape.kv_heads * head_bytes};
+    const row_ring<HEAD, FP8> ring = {rows, room, walk.lane};
+    const bool is_short = share.cluster_count == 1;
     if (is_short)
-        fill_ring(walk, first, settled, end);
-    float k_scale = 1.0f, v_scale = 1.0f;
-    if (FP8) {
-        k_scale = memory.scales[kv_head];
-        v_scale = memory.scales[shape.kv_heads + kv_head] * 256.0f; // What V lacks.
-    }
+        ring.fill(first, settled, share.end);
+    const float k_scale = FP8 ? memory.scales[share.kv_head] : 1.0f;
     if (shape.settled)
         wait_for_predecessors();
-    if (is_short && settled < end)
-        fill_newest(walk, first, settled, end);
-    const float scale =
-        walk.load_query(memory.q + first_head * HEAD, head_count) * shape.scale * k_scale * LOG2_E;
-    if (is_short)
-        run_ring(walk, first, end, scale);
-    else
-        walk.run(first, GQA_BLOCK_ROWS, end, scale);
+    if (is_short && settled < share.end)
+        ring.fill_newest(first, settled, share.end);
+    const float scale = walk.load_query(memory.q + share.first_head * HEAD, share.head_count) *
+                        shape.scale * k_scale * LOG2_E;
+    if (is_short) {
+        ring.run(walk, first, share.end, scale);
+    } else {
+        const direct_rows<HEAD, FP8> direct = {rows, walk.lane};
+        direct.run(walk, first, GQA_BLOCK_ROWS, share.end, scale);
+    }
+}
+
+template <u32 HEAD, bool FP8>
+__device__ inline void attend(const attention_memory &memory, const attention_shape &shape,
+                              attention_room<HEAD> &room, u8 *rings)
+{
+    constexpr u32 room_bytes = row_ring<HEAD, FP8>::room_bytes;
+    const u32 warp = threadIdx.x / 32;
+    trigger();
+    if (!is_sound(shape))
+        return;
+    attention_share share = share_heads(shape);
+    if (!shape.settled)
+        wait_for_predecessors();
+    share_rows(shape, min(*memory.position, shape.capacity - 1) + 1, share);
+    if (share.split / GQA_CLUSTER >= share.cluster_count || share.kv_head >= shape.kv_heads)
+        return; // All of a cluster.
+    begin_cluster();
+    // 256 is what V lacks.
+    const float v_scale = FP8 ? memory.scales[shape.kv_heads + share.kv_head] * 256.0f : 1.0f;
+    walk<HEAD, FP8> walk;
+    walk.begin();
+    walk_rows(memory, shape, share, walk, shared_address(rings) + warp * room_bytes);
     __syncwarp();
-    walk.keep((float *)(rings + warp * walk.room_bytes), room.warp_maxima + warp,
-              room.warp_sums + warp, head_count);
+    walk.keep((float *)(rings + warp * room_bytes), room.warp_maxima + warp, room.warp_sums + warp,
+              GQA_WARPS, share.head_count);
     __syncthreads();
     wait_for_cluster();
-    hand_out<HEAD, FP8>(room, rings, GQA_CLUSTER > 1 ? blockIdx.x % GQA_CLUSTER : 0, head_count);
+    hand_out<HEAD, FP8>(room, rings, GQA_CLUSTER > 1 ? blockIdx.x % GQA_CLUSTER : 0,
+                        share.head_count);
     if (GQA_CLUSTER == 1)
         __syncthreads();
     arrive_at_cluster();
     wait_for_cluster();
-    add_up<HEAD>(room, memory, group, split / GQA_CLUSTER, cluster_count,
-                 group_blocks / GQA_CLUSTER, head_count, memory.out + first_head * HEAD, v_scale);
+    add_up<HEAD>(room, memory, share, v_scale);
 }
-
-#if __CUDA_ARCH__ >= 900
-#define GQA_CLUSTER_DIMS __cluster_dims__(GQA_CLUSTER, 1, 1)
-#else
-#define GQA_CLUSTER_DIMS
-#endif
-
-extern __shared__ __align__(16) u8 gqa_rings[];
-
-#define GQA_ENTRY(HEAD)                                                                         \
-    extern "C" __global__ void GQA_CLUSTER_DIMS __launch_bounds__(GQA_WARPS * 32)               \
-        segue_gqa_decode_##HEAD(const bf16 *q, const u8 *k_cache, const u8 *v_cache,            \
-                                const u32 *position, bf16 *out, u32 *arrived, float *partials,  \
-                                u32 heads, u32 kv_heads, u32 capacity, float scale, u32 splits, \
-                                u32 settled)                                                    \
-    {                                                                                           \
-        __shared__ attention_room<HEAD> room;                                                   \
-        const attention_memory memory = {q,        k_cache, v_cache, nullptr,                   \
-                                         position, out,     arrived, partials};                 \
-        const attention_shape shape = {heads, kv_heads, capacity, scale, splits, settled};      \
-        attend<HEAD, false>(memory, shape, room, gqa_rings);                                    \
-    }                                                                                           \
-    extern "C" __global__ void GQA_CLUSTER_DIMS __launch_bounds__(GQA_WARPS * 32)               \
-        segue_gqa_decode_fp8_##HEAD(const bf16 *q, const u8 *k_cache, const u8 *v_cache,        \
-                                    const float *scales, const u32 *position, bf16 *out,        \
-                                    u32 *arrived, float *partials, u32 heads, u32 kv_heads,     \
-                                    u32 capacity, float scale, u32 splits, u32 settled)         \
-    {                                                                                           \
-        __shared__ attention_room<HEAD> room;                                                   \
-        const attention_memory memory = {q,        k_cache, v_cache, scales,                    \
-                                         position, out,     arrived, partials};                 \
-        const attention_shape shape = {heads, kv_heads, capacity, scale, splits, settled};      \
-        attend<HEAD, true>(memory, shape, room, gqa_rings);                                     \
-    }
-
-// The large ones take most of the time that compiling takes.
-#ifndef LARGEST_HEAD
-#define LARGEST_HEAD 256
-#endif
-
-GQA_ENTRY(64)
-#if LARGEST_HEAD >= 128
-GQA_ENTRY(128)
-#endif
-#if LARGEST_HEAD >= 256
-GQA_ENTRY(256)
-#endif

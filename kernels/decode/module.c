@@ -68,6 +68,15 @@ static const struct segue_parameter gqa_decode_fp8_parameters[] = {
     READ(16),      READ(16), READ(16), CONSTANT(4), READ(4), WRITE(2), READ_WRITE(4),
     READ_WRITE(8), WORD,     WORD,     WORD,        WORD,    WORD,     WORD,
 };
+// More of `partials` is read at a time.
+static const struct segue_parameter gqa_long_parameters[] = {
+    READ(16), READ(16), READ(16), READ(4), WRITE(2), READ_WRITE(4), READ_WRITE(16),
+    WORD,     WORD,     WORD,     WORD,    WORD,     WORD,
+};
+static const struct segue_parameter gqa_long_fp8_parameters[] = {
+    READ(16),       READ(16), READ(16), CONSTANT(4), READ(4), WRITE(2), READ_WRITE(4),
+    READ_WRITE(16), WORD,     WORD,     WORD,        WORD,    WORD,     WORD,
+};
 static const uint32_t gqa_decode_fp8_sizes[] = {8, 8, 8, 8, 8, 8, 8, 8, 4, 4, 4, 4, 4, 4};
 
 static const struct segue_parameter silu_mul_parameters[] = {READ(8), READ(8), WRITE(8), WORD};
@@ -91,15 +100,18 @@ static const uint32_t sample_top_k_sizes[] = {8, 8, 8, 8, 8, 8, 4};
         .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {threads, 1, 1}, \
         .flags = SEGUE_ENTRY_GRID_DEPENDENCY                                                  \
     }
-/** Threads, and dynamic shared memory, as gqa_walk.cu has them. */
-#define ATTENTION_ENTRY(name_, parameters_)                                               \
-    {                                                                                     \
-        .name = "segue_" #name_, .parameters = parameters_##_parameters,                  \
-        .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {128, 1, 1}, \
-        .dynamic_shared_bytes = 65536, .flags = SEGUE_ENTRY_GRID_DEPENDENCY               \
+/** Threads, and dynamic shared memory, as gqa_ring.cu and gqa_long.cu have them. */
+#define ATTENTION_ENTRY(name_, parameters_, threads, shared_bytes)                            \
+    {                                                                                         \
+        .name = "segue_" #name_, .parameters = parameters_##_parameters,                      \
+        .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {threads, 1, 1}, \
+        .dynamic_shared_bytes = (shared_bytes), .flags = SEGUE_ENTRY_GRID_DEPENDENCY          \
     }
-#define ATTENTION(size) ATTENTION_ENTRY(gqa_decode_##size, gqa_decode)
-#define ATTENTION_FP8(size) ATTENTION_ENTRY(gqa_decode_fp8_##size, gqa_decode_fp8)
+#define ATTENTION(size) ATTENTION_ENTRY(gqa_decode_##size, gqa_decode, 128, 65536)
+#define ATTENTION_FP8(size) ATTENTION_ENTRY(gqa_decode_fp8_##size, gqa_decode_fp8, 128, 65536)
+#define ATTENTION_LONG(size, threads) ATTENTION_ENTRY(gqa_long_##size, gqa_long, threads, 99328)
+#define ATTENTION_LONG_FP8(size, threads) \
+    ATTENTION_ENTRY(gqa_long_fp8_##size, gqa_long_fp8, threads, 99328)
 
 static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = {
     [SEGUE_DECODE_EMBED_INT4] = ENTRY_POINT(embed_int4, embed_int4, 256),
@@ -118,6 +130,12 @@ static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = 
     [SEGUE_DECODE_RESIDUAL_ADD] = ENTRY_POINT(residual_add, residual_add, 256),
     [SEGUE_DECODE_ARGMAX] = ENTRY_POINT(argmax, argmax, 256),
     [SEGUE_DECODE_SAMPLE_TOP_K] = ENTRY_POINT(sample_top_k, sample_top_k, 256),
+    [SEGUE_DECODE_GQA_LONG_64] = ATTENTION_LONG(64, 544),
+    [SEGUE_DECODE_GQA_LONG_128] = ATTENTION_LONG(128, 288),
+    [SEGUE_DECODE_GQA_LONG_256] = ATTENTION_LONG(256, 160),
+    [SEGUE_DECODE_GQA_LONG_FP8_64] = ATTENTION_LONG_FP8(64, 544),
+    [SEGUE_DECODE_GQA_LONG_FP8_128] = ATTENTION_LONG_FP8(128, 288),
+    [SEGUE_DECODE_GQA_LONG_FP8_256] = ATTENTION_LONG_FP8(256, 160),
 };
 
 #define REFERENCE(name_, sizes)                                              \
@@ -126,15 +144,20 @@ static const struct segue_entry_point entry_points[SEGUE_DECODE_KERNEL_COUNT] = 
             segue_decode_ranges_##name_, NULL, NULL                          \
     }
 
-#define ATTENTION_REFERENCE_OF(name_, sizes, size, fp8)                                         \
-    {                                                                                           \
-        "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_gqa_decode,                 \
-            segue_decode_ranges_gqa_decode, &(struct segue_decode_attention){(size), fp8}, NULL \
+#define ATTENTION_REFERENCE_OF(name_, sizes, size, fp8, is_long)                \
+    {                                                                           \
+        "segue_" #name_, (sizes), COUNT_OF(sizes), segue_decode_run_gqa_decode, \
+            segue_decode_ranges_gqa_decode,                                     \
+            &(struct segue_decode_attention){(size), fp8, is_long}, NULL        \
     }
 #define ATTENTION_REFERENCE(size) \
-    ATTENTION_REFERENCE_OF(gqa_decode_##size, gqa_decode_sizes, size, false)
+    ATTENTION_REFERENCE_OF(gqa_decode_##size, gqa_decode_sizes, size, false, false)
 #define ATTENTION_FP8_REFERENCE(size) \
-    ATTENTION_REFERENCE_OF(gqa_decode_fp8_##size, gqa_decode_fp8_sizes, size, true)
+    ATTENTION_REFERENCE_OF(gqa_decode_fp8_##size, gqa_decode_fp8_sizes, size, true, false)
+#define ATTENTION_LONG_REFERENCE(size) \
+    ATTENTION_REFERENCE_OF(gqa_long_##size, gqa_decode_sizes, size, false, true)
+#define ATTENTION_LONG_FP8_REFERENCE(size) \
+    ATTENTION_REFERENCE_OF(gqa_long_fp8_##size, gqa_decode_fp8_sizes, size, true, true)
 
 static const struct segue_reference_kernel references[SEGUE_DECODE_KERNEL_COUNT] = {
     [SEGUE_DECODE_EMBED_INT4] = REFERENCE(embed_int4, embed_int4_sizes),
@@ -153,6 +176,12 @@ static const struct segue_reference_kernel references[SEGUE_DECODE_KERNEL_COUNT]
     [SEGUE_DECODE_RESIDUAL_ADD] = REFERENCE(residual_add, residual_add_sizes),
     [SEGUE_DECODE_ARGMAX] = REFERENCE(argmax, argmax_sizes),
     [SEGUE_DECODE_SAMPLE_TOP_K] = REFERENCE(sample_top_k, sample_top_k_sizes),
+    [SEGUE_DECODE_GQA_LONG_64] = ATTENTION_LONG_REFERENCE(64),
+    [SEGUE_DECODE_GQA_LONG_128] = ATTENTION_LONG_REFERENCE(128),
+    [SEGUE_DECODE_GQA_LONG_256] = ATTENTION_LONG_REFERENCE(256),
+    [SEGUE_DECODE_GQA_LONG_FP8_64] = ATTENTION_LONG_FP8_REFERENCE(64),
+    [SEGUE_DECODE_GQA_LONG_FP8_128] = ATTENTION_LONG_FP8_REFERENCE(128),
+    [SEGUE_DECODE_GQA_LONG_FP8_256] = ATTENTION_LONG_FP8_REFERENCE(256),
 };
 
 void segue_kernels_get_decode(struct segue_executable_params *out_params)

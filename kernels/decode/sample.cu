@@ -13,9 +13,8 @@
 #define MAX_TOP_K 64u
 // Candidates that the last block takes at a time, beside those it has.
 #define MERGE_PER_THREAD 16
-// Threads' keys above what is wanted that a bound may let through, and all keys that it then can.
-#define BOUND_SLACK 32u
-#define MOST_FOUND ((MAX_TOP_K + BOUND_SLACK) * MERGE_PER_THREAD)
+// Keys that a bound can let through: all of `wanted` pairs of threads.
+#define MOST_FOUND (MAX_TOP_K * 2 * MERGE_PER_THREAD)
 // Lanes that count together for one key.
 #define RANK_LANES 2u
 
@@ -24,6 +23,19 @@ struct sampling {
     u32 seed[2];
     float temperature;
     u32 top_k;
+};
+
+// Where a block meets.
+struct __align__(16) selection
+{
+    u64 maxima[128];
+    u64 found[MOST_FOUND];
+    u64 sorted[MAX_TOP_K];
+    u64 bound;
+    float weights[MAX_TOP_K];
+    u32 found_count;
+    u32 random;
+    u32 is_last;
 };
 
 __device__ inline u32 philox(const u32 *seed, u32 position)
@@ -43,101 +55,119 @@ __device__ inline u32 philox(const u32 *seed, u32 position)
     return words[0];
 }
 
-// A bound that at least `wanted` of the threads' keys reach (or all that there are, if fewer), and
-// seldom many more.
-__device__ inline u64 find_bound(u64 mine, u32 wanted)
+// The `wanted`-th largest of what pairs of threads have, which at least `wanted` keys reach (or all
+// that there are, if fewer), and seldom many more.
+__device__ inline u64 find_bound(u64 mine, u32 wanted, selection &room)
 {
-    u64 bound = 0;
-    for (u32 bit = 64; bit-- > 0;) {
-        const u64 higher = bound | (u64)1 << bit;
-        const u32 count = (u32)__syncthreads_count(mine >= higher);
-        if (count >= wanted)
-            bound = higher;
-        if (count >= wanted && count <= wanted + BOUND_SLACK)
-            break;
+    const u64 key = max(mine, __shfl_xor_sync(0xFFFFFFFFu, mine, 1));
+    const u32 half = threadIdx.x % 2;
+    if (half == 0)
+        room.maxima[threadIdx.x / 2] = key;
+    if (threadIdx.x == 0) {
+        room.bound = 1;
+        room.found_count = 0;
     }
-    return max(bound, (u64)1);
+    __syncthreads();
+    // Each of the two compares with half of the others.
+    u32 rank = 0;
+#pragma unroll 16
+    for (u32 i = 0; i < 64; i += 2) {
+        const ulonglong2 other = *(const ulonglong2 *)(room.maxima + i * 2 + half * 2);
+        rank += (other.x > key) + (other.y > key);
+    }
+    rank += __shfl_xor_sync(0xFFFFFFFFu, rank, 1);
+    if (half == 0 && key != 0 && rank == wanted - 1)
+        room.bound = key;
+    __syncthreads();
+    return room.bound;
 }
 
 // Puts those of the block's keys that may be among the `wanted` largest into `found`, in any order;
 // returns how many there are.
 template <u32 PER_THREAD>
-__device__ inline u32 collect(const u64 *keys, u32 wanted, u64 *found, u32 *found_count)
+__device__ inline u32 collect(const u64 *keys, u32 wanted, selection &room)
 {
     u64 mine = 0;
 #pragma unroll
     for (u32 i = 0; i < PER_THREAD; i++)
         mine = max(mine, keys[i]);
-    if (threadIdx.x == 0)
-        *found_count = 0;
-    const u64 bound = find_bound(mine, wanted);
-    if (mine >= bound) {
+    const u64 bound = find_bound(mine, wanted, room);
+    u32 count = 0;
+#pragma unroll
+    for (u32 i = 0; i < PER_THREAD; i++)
+        count += keys[i] >= bound;
+    if (count > 0) {
+        u32 at = atomicAdd(&room.found_count, count);
 #pragma unroll
         for (u32 i = 0; i < PER_THREAD; i++) {
             if (keys[i] >= bound)
-                found[atomicAdd(found_count, 1u)] = keys[i];
+                room.found[at++] = keys[i];
         }
     }
     __syncthreads();
-    return *found_count;
+    return room.found_count;
 }
 
-// The `wanted` largest of `count` keys in falling order: each goes to where as many are larger as
+// The `wanted` largest of those found, in falling order: each goes to where as many are larger as
 // stand before it. Returns how many there are.
-__device__ inline u32 put_in_order(const u64 *found, u32 count, u32 wanted, u64 *sorted)
+__device__ inline u32 put_in_order(u32 count, u32 wanted, selection &room)
 {
     const u32 lane = threadIdx.x % RANK_LANES;
     for (u32 first = 0; first < count; first += 256 / RANK_LANES) {
         const u32 i = first + threadIdx.x / RANK_LANES;
-        const u64 key = i < count ? found[i] : 0;
+        const u64 key = i < count ? room.found[i] : 0;
         u32 rank = 0;
+#pragma unroll 8
         for (u32 k = lane; k < count; k += RANK_LANES)
-            rank += found[k] > key;
+            rank += room.found[k] > key;
 #pragma unroll
         for (u32 distance = RANK_LANES / 2; distance > 0; distance /= 2)
             rank += __shfl_xor_sync(0xFFFFFFFFu, rank, distance);
         if (lane == 0 && i < count && rank < wanted)
-            sorted[rank] = key;
+            room.sorted[rank] = key;
     }
     __syncthreads();
     return min(count, wanted);
 }
 
 // The largest of all candidates, in falling order; returns how many there are.
-__device__ inline u32 merge_candidates(const u64 *candidates, u32 count, u32 wanted, u64 *found,
-                                       u32 *found_count, u64 *sorted)
+__device__ inline u32 merge_candidates(const u64 *candidates, u32 count, u32 wanted,
+                                       selection &room)
 {
-    const u32 room = 256 * MERGE_PER_THREAD - MAX_TOP_K;
+    const u32 most = 256 * MERGE_PER_THREAD - MAX_TOP_K;
     u32 best_count = 0;
-    for (u32 first = 0; first < count; first += room) {
+    for (u32 first = 0; first < count; first += most) {
         u64 keys[MERGE_PER_THREAD];
-        const u32 end = min(first + room, count);
+        const u32 end = min(first + most, count);
 #pragma unroll
         for (u32 i = 0; i < MERGE_PER_THREAD; i++) {
             // The last ones are those found so far.
             const u32 at = i * 256 + threadIdx.x;
             keys[i] = 0;
-            if (at >= room)
-                keys[i] = at - room < best_count ? sorted[at - room] : 0;
+            if (at >= most)
+                keys[i] = at - most < best_count ? room.sorted[at - most] : 0;
             else if (first + at < end)
                 keys[i] = __ldcg(candidates + first + at);
         }
-        const u32 collected = collect<MERGE_PER_THREAD>(keys, wanted, found, found_count);
-        best_count = put_in_order(found, collected, wanted, sorted);
+        const u32 collected = collect<MERGE_PER_THREAD>(keys, wanted, room);
+        best_count = put_in_order(collected, wanted, room);
     }
     return best_count;
 }
 
 // Which of the keys is drawn. Sums are those of one after the other, so that they do not depend on
 // how many threads there are.
-__device__ inline u32 draw(const u64 *sorted, u32 count, float temperature, u32 random,
-                           float *weights)
+__device__ inline u32 draw(u32 count, const sampling &asked, u32 position, selection &room)
 {
+    const float temperature = asked.temperature;
+    float *weights = room.weights;
     if (threadIdx.x < MAX_TOP_K) {
-        const float largest = value_of(sorted[0]);
-        const float value = value_of(sorted[min(threadIdx.x, count - 1)]);
+        const float largest = value_of(room.sorted[0]);
+        const float value = value_of(room.sorted[min(threadIdx.x, count - 1)]);
         const float weight = value == largest ? 1.0f : expf((value - largest) / temperature);
         weights[threadIdx.x] = threadIdx.x < count ? weight : 0.0f;
+    } else if (threadIdx.x == MAX_TOP_K) {
+        room.random = philox(asked.seed, position);
     }
     __syncthreads();
     if (threadIdx.x != 0)
@@ -149,7 +179,7 @@ __device__ inline u32 draw(const u64 *sorted, u32 count, float temperature, u32 
         sum += weights[i];
         below[i] = sum;
     }
-    const float target = (float)(random >> 8) * (1.0f / 16777216.0f) * sum;
+    const float target = (float)(room.random >> 8) * (1.0f / 16777216.0f) * sum;
     u32 drawn = 0;
 #pragma unroll
     for (u32 i = 0; i < MAX_TOP_K; i++)
@@ -161,44 +191,40 @@ extern "C" __global__ void __launch_bounds__(256)
     segue_sample_top_k(const float *logits, const sampling *sampling, const u32 *position, u32 *out,
                        u32 *arrived, u64 *candidates, u32 count)
 {
-    __shared__ u64 found[MOST_FOUND], sorted[MAX_TOP_K];
-    __shared__ float weights[MAX_TOP_K];
-    __shared__ u32 found_count, is_last;
+    __shared__ selection room;
     trigger();
     wait_for_predecessors();
     const u32 items = (count + BLOCK_VALUES - 1) / BLOCK_VALUES;
-    const float temperature = sampling->temperature;
-    const bool greedy = !(temperature > 0.0f);
-    const u32 asked = greedy ? 1 : sampling->top_k;
-    const u32 wanted = asked == 0 ? MAX_TOP_K : min(asked, MAX_TOP_K);
-    // Of use at the very end only, but there it would be waited for.
-    const u32 random = philox(sampling->seed, *position);
+    // On their way together with the first logits.
+    const struct sampling asked = *sampling;
+    const u32 at_position = *position;
     for (u32 item = blockIdx.x; item < items; item += gridDim.x) {
         u64 keys[VALUES_PER_THREAD];
         load_keys(logits, item * BLOCK_VALUES + threadIdx.x, count, keys);
-        const u32 collected = collect<VALUES_PER_THREAD>(keys, wanted, found, &found_count);
-        const u32 kept = put_in_order(found, collected, wanted, sorted);
+        const bool greedy = !(asked.temperature > 0.0f);
+        const u32 top_k = greedy ? 1 : asked.top_k;
+        const u32 wanted = top_k == 0 ? MAX_TOP_K : min(top_k, MAX_TOP_K);
+        const u32 collected = collect<VALUES_PER_THREAD>(keys, wanted, room);
+        const u32 kept = put_in_order(collected, wanted, room);
         // Items begin at different ranks, so that whoever merges does not find the largest of all
         // items in the hands of a few threads.
         if (threadIdx.x < wanted)
             candidates[item * wanted + (threadIdx.x + item * 13) % wanted] =
-                threadIdx.x < kept ? sorted[threadIdx.x] : 0;
+                threadIdx.x < kept ? room.sorted[threadIdx.x] : 0;
         __syncthreads();
         if (threadIdx.x == 0) {
             __threadfence();
-            is_last = atomicAdd(arrived, 1u) == items - 1;
+            room.is_last = atomicAdd(arrived, 1u) == items - 1;
             __threadfence();
         }
         __syncthreads();
-        if (!is_last)
+        if (!room.is_last)
             continue;
-        const u32 best_count =
-            merge_candidates(candidates, items * wanted, wanted, found, &found_count, sorted);
-        const u32 drawn =
-            best_count < 2 ? 0 : draw(sorted, best_count, temperature, random, weights);
+        const u32 best_count = merge_candidates(candidates, items * wanted, wanted, room);
+        const u32 drawn = best_count < 2 ? 0 : draw(best_count, asked, at_position, room);
         if (threadIdx.x == 0) {
             *arrived = 0;
-            *out = best_count == 0 ? 0 : index_of(sorted[drawn]);
+            *out = best_count == 0 ? 0 : index_of(room.sorted[drawn]);
         }
     }
 }

@@ -30,9 +30,12 @@ static segue_status check_flags(segue_device *device, const struct segue_quant_g
                             "SEGUE_QUANT_SILU_MUL goes with nothing but SEGUE_QUANT_NORM: neither "
                             "with SEGUE_QUANT_BIAS nor with SEGUE_QUANT_RESIDUAL");
     if ((flags & SEGUE_QUANT_ROPE_KV) &&
-        (flags & ~(SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_BIAS | SEGUE_QUANT_NORM)))
+        (flags & ~(SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_BIAS | SEGUE_QUANT_NORM | SEGUE_QUANT_KV_FP8)))
         return refuse_flags(device, params,
-                            "SEGUE_QUANT_ROPE_KV goes with SEGUE_QUANT_BIAS and SEGUE_QUANT_NORM");
+                            "SEGUE_QUANT_ROPE_KV goes with SEGUE_QUANT_BIAS, SEGUE_QUANT_NORM and "
+                            "SEGUE_QUANT_KV_FP8");
+    if ((flags & SEGUE_QUANT_KV_FP8) && !(flags & SEGUE_QUANT_ROPE_KV))
+        return refuse_flags(device, params, "SEGUE_QUANT_KV_FP8 goes with SEGUE_QUANT_ROPE_KV");
     if ((flags & SEGUE_QUANT_ADVANCE) && !(flags & SEGUE_QUANT_ARGMAX))
         return refuse_flags(device, params, "SEGUE_QUANT_ADVANCE goes with SEGUE_QUANT_ARGMAX");
     return SEGUE_OK;
@@ -201,6 +204,7 @@ segue_status segue_quant_cmd_gemv(segue_command_buffer *command_buffer,
         [GEMV_BIAS] = {"bias", buffers->bias},
         [GEMV_RESIDUAL] = {"residual", buffers->residual},
         [GEMV_FREQUENCIES] = {"frequencies", buffers->frequencies},
+        [GEMV_KV_SCALES] = {"kv_scales", buffers->kv_scales},
         [GEMV_POSITION] = {"position", buffers->position},
         [GEMV_K_CACHE] = {"k_cache", buffers->k_cache},
         [GEMV_V_CACHE] = {"v_cache", buffers->v_cache},

@@ -12,8 +12,8 @@
 /** Flags that come with a binding; each set of them is an entry point of its own name. */
 #define GEMV_BINDING_FLAGS                                                              \
     (SEGUE_QUANT_BIAS | SEGUE_QUANT_RESIDUAL | SEGUE_QUANT_NORM | SEGUE_QUANT_ROPE_KV | \
-     SEGUE_QUANT_ARGMAX | SEGUE_QUANT_ADVANCE)
-#define GEMV_ENTRY_COUNT 28
+     SEGUE_QUANT_ARGMAX | SEGUE_QUANT_ADVANCE | SEGUE_QUANT_KV_FP8)
+#define GEMV_ENTRY_COUNT 32
 #define GEMV_MAX_PARAMETERS (GEMV_BINDING_COUNT + 1)
 
 /** Name of the entry point with these bindings, e.g. "segue_quant_gemv_0"; NULL where the flags
@@ -28,6 +28,7 @@ enum gemv_binding {
     GEMV_BIAS,
     GEMV_RESIDUAL,
     GEMV_FREQUENCIES,
+    GEMV_KV_SCALES,
     GEMV_POSITION,
     GEMV_K_CACHE,
     GEMV_V_CACHE,

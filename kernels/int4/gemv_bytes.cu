@@ -498,7 +498,7 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
         }
         // Before the next slot is waited for: others wait for these.
         put_sums(total, units, sums_of_warp(all_sums, t, warp));
-        end_tile(all_sums, share, t, outputs);
+        end_tiles(all_sums, share, t + 1, outputs);
         if (t + 1 < share.tile_count) {
             slot = wait_for_slot(ring);
             take_block(slot, lane, current);

@@ -3,17 +3,19 @@
 // gemv_*.cu files one after the other into one source: common, epilogue, floats, bytes, kernel.
 //
 // A warp owns a range of columns and walks down the tiles of its thread block, so that its x stays
-// where it is; the warps' sums of a tile meet in shared memory and are added in the order of the
-// columns. Weights come in slots of a ring that each warp fills for itself, in shared memory; what
-// fits of them is on its way before the kernel waits for the one before it in the graph, since
-// weights are constant. Sixteen rows of weights are the A operand of a matrix instruction, the
-// vectors its B operand; weights are exact there, and scales are applied to sums in f32.
+// where it is; with many vectors it takes several tiles at a time, so that x is read less often,
+// and other warps take other tiles. The warps' sums of a tile meet in shared memory and are added
+// in the order of the columns. Weights come in slots of a ring that each warp fills for itself, in
+// shared memory; what fits of them is on its way before the kernel waits for the one before it in
+// the graph, since weights are constant. Sixteen rows of weights are the A operand of a matrix
+// instruction, the vectors its B operand; weights are exact there, and scales are applied to sums
+// in f32.
 //
 // Options: ROWS, COLUMNS, BITS, GROUP, SCALE_TYPE, ZERO, PAIR_STRIDE, BATCH, X_TYPE, OUT_TYPE,
 // FLAGS, HEADS, KV_HEADS as in struct segue_quant_gemv_constants; ENTRY, the kernel's name; BYTES,
 // which of the two ways of multiplying; and, for speed alone, WARPS, SLOTS, SLOT_BLOCKS,
 // ROUND_TILES, X_PLACE, RESIDENT,
-// LATE_TRIGGER.
+// LATE_TRIGGER, ROW_WARPS, PASS_TILES, SUM_BUFFERS.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -35,6 +37,7 @@ typedef unsigned long long u64;
 #define FLAG_ROPE_KV 16
 #define FLAG_ARGMAX 32
 #define FLAG_ADVANCE 64
+#define FLAG_KV_FP8 128
 
 // Where a warp has its part of x: in shared memory, in registers, or it reads it again for each
 // tile.
@@ -63,18 +66,27 @@ typedef unsigned long long u64;
 #define TILE_BYTES ((u64)BLOCKS * BLOCK_BYTES + (PER_ROW ? RECORD_BYTES : 0))
 
 #define THREADS (WARPS * 32)
-#define WARP_BLOCKS ((BLOCKS + WARPS - 1) / WARPS)
-#define EVEN_SPLIT (BLOCKS % WARPS == 0)
-#define SLOT_BYTES (SLOT_BLOCKS * BLOCK_BYTES)
+// The columns are split over COLUMN_WARPS, the tiles over ROW_WARPS, of which each takes PASS_TILES
+// at a time: those that are ROW_WARPS apart.
+#define COLUMN_WARPS (WARPS / ROW_WARPS)
+#define STEP_TILES (ROW_WARPS * PASS_TILES)
+#define WARP_BLOCKS ((BLOCKS + COLUMN_WARPS - 1) / COLUMN_WARPS)
+#define EVEN_SPLIT (BLOCKS % COLUMN_WARPS == 0)
+// What a slot has of a tile, and all of it.
+#define PIECE_BYTES (SLOT_BLOCKS * BLOCK_BYTES)
+#define SLOT_BYTES (PASS_TILES * PIECE_BYTES)
 #define WARP_SLOTS ((WARP_BLOCKS + SLOT_BLOCKS - 1) / SLOT_BLOCKS)
 #define EVEN_SLOTS (EVEN_SPLIT && WARP_BLOCKS % SLOT_BLOCKS == 0)
 
 // Eights of columns of the B operand; bytes take two for each vector.
 #define PARTS ((BATCH * (BYTES ? 2 : 1) + 7) / 8)
-#define TILE_SUMS (16 * BATCH)
+// From one vector's sums to the next one's: many are so far apart that what lanes store at a time
+// goes to different banks.
+#define VECTOR_SUMS (BATCH > 4 && !BYTES ? 20 : 16)
+#define TILE_SUMS (VECTOR_SUMS * BATCH)
 // Both rows of a pair are one thread's business.
 #define PAIRED_OUT ((FLAGS & (FLAG_SILU_MUL | FLAG_ROPE_KV)) != 0)
-#define TILE_RESULTS (PAIRED_OUT ? 8 * BATCH : TILE_SUMS)
+#define TILE_RESULTS (PAIRED_OUT ? 8 * BATCH : 16 * BATCH)
 // A row of x in shared memory: whole blocks, and 64 bytes that put neighbours in other banks.
 #define X_ROW_BYTES (BLOCKS * 256 + 64)
 
@@ -173,6 +185,8 @@ struct ring {
     u32 block_count;
     u32 issued;
     u32 total;
+    // Tiles that are left for steps of several: from this warp's first one of the next step on.
+    u32 tiles_left;
     // What is taken out next, and the parity of its barrier.
     u32 slot;
     u32 parity;
@@ -182,7 +196,7 @@ struct ring {
 __device__ __forceinline__ u32 slot_bytes_of(const ring &ring, u32 part)
 {
     if (EVEN_SLOTS)
-        return SLOT_BYTES;
+        return PIECE_BYTES;
     const u32 left = ring.block_count - part * SLOT_BLOCKS;
     return (left < SLOT_BLOCKS ? left : SLOT_BLOCKS) * BLOCK_BYTES;
 }
@@ -196,27 +210,42 @@ __device__ __forceinline__ u32 slots_of_tile(const ring &ring)
 __device__ __forceinline__ void fill_slot(ring &ring, u32 slot, u32 lane)
 {
     const u32 bytes = slot_bytes_of(ring, ring.next_part);
+    const u32 tiles =
+        PASS_TILES == 1 ? 1 : min((ring.tiles_left + ROW_WARPS - 1) / ROW_WARPS, (u32)PASS_TILES);
     const u32 target = shared_address(ring.slots + slot * SLOT_BYTES);
 #if HAS_BULK_COPY
     if (lane == 0) {
         const u32 barrier = shared_address(ring.barriers + slot);
-        asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
+        asm volatile("mbarrier.arrive.expect_tx.shared.b64 _, [%0], %1;" ::"r"(barrier),
+                     "r"(bytes * tiles)
                      : "memory");
-        asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
-                     ".L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(target),
-                     "l"(ring.next), "r"(bytes), "r"(barrier), "l"(ring.policy)
-                     : "memory");
+#pragma unroll
+        for (u32 tile = 0; tile < PASS_TILES; tile++) {
+            if (tile >= tiles)
+                break;
+            asm volatile(
+                "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes"
+                ".L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(target + tile * PIECE_BYTES),
+                "l"(ring.next + tile * (ROW_WARPS * TILE_BYTES)), "r"(bytes), "r"(barrier),
+                "l"(ring.policy)
+                : "memory");
+        }
     }
 #else
-    for (u32 at = lane * 16; at < bytes; at += 512)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(target + at),
-                     "l"(ring.next + at)
-                     : "memory");
+    for (u32 tile = 0; tile < tiles; tile++) {
+        for (u32 at = lane * 16; at < bytes; at += 512)
+            asm volatile(
+                "cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(target + tile * PIECE_BYTES + at),
+                "l"(ring.next + tile * (ROW_WARPS * TILE_BYTES) + at)
+                : "memory");
+    }
 #endif
     ring.next += bytes;
     if (++ring.next_part == slots_of_tile(ring)) {
         ring.next_part = 0;
-        ring.next += TILE_BYTES - (u64)ring.block_count * BLOCK_BYTES;
+        ring.next += STEP_TILES * TILE_BYTES - (u64)ring.block_count * BLOCK_BYTES;
+        if (PASS_TILES > 1)
+            ring.tiles_left -= STEP_TILES;
     }
     ring.issued++;
 }
@@ -441,6 +470,6 @@ struct share {
     u32 tile_count;
 };
 
-// Room for two rounds of tiles, so that one can be added up while the next is written.
-#define ROUND_SUMS (ROUND_TILES * WARPS * TILE_SUMS)
-#define SUMS_FLOATS (2 * ROUND_SUMS)
+// Room for two rounds of tiles, so that one can be added up while the next is written, or for one.
+#define ROUND_SUMS (ROUND_TILES * COLUMN_WARPS * TILE_SUMS)
+#define SUMS_FLOATS (SUM_BUFFERS * ROUND_SUMS)

@@ -14,6 +14,8 @@ struct early {
     float bias[2];
     float residual;
     float frequency;
+    // What a cache of fp8 counts this head in.
+    float kv_unit;
     u32 position;
 };
 
@@ -30,6 +32,8 @@ struct outputs {
     void *k_cache;
     void *v_cache;
     u32 capacity;
+    // FLAG_KV_FP8.
+    const float *kv_scales;
     // FLAG_ARGMAX: the result; the greatest keys of all blocks and how many blocks have come; the
     // greatest keys of this one.
     u32 *token;
@@ -102,6 +106,10 @@ __device__ __forceinline__ void prepare_constants(outputs &outputs, const share 
     if (is_used)
         outputs.first.frequency = outputs.frequencies[row % HEAD];
 #endif
+#if FLAGS & FLAG_KV_FP8
+    if (is_used && row >= HEADS * HEAD)
+        outputs.first.kv_unit = outputs.kv_scales[row / HEAD - HEADS];
+#endif
 #if FLAGS & FLAG_ARGMAX
     for (u32 m = threadIdx.x; m < BATCH; m += THREADS)
         outputs.best[m] = 0;
@@ -136,11 +144,24 @@ __device__ __forceinline__ float2 rotation_of(float angle)
     return make_float2(__cosf(rest), __sinf(rest));
 }
 
-// Turns a pair of a head of q or k, and puts it, or one of v, where it belongs.
+__device__ __forceinline__ void store_cached(void *cache, u64 at, float value,
+                                             [[maybe_unused]] float unit)
+{
+#if FLAGS & FLAG_KV_FP8
+    ((u8 *)cache)[at] = to_e4m3(value / unit);
+#else
+    store<OUT_TYPE>(cache, at, value);
+#endif
+}
+
+// Turns a pair of a head of q or k, and puts it, or one of v, where it belongs; `is_first`: of what
+// that takes, `early` has been read already.
 __device__ __forceinline__ void store_head_pair(u32 row, u32 m, float first, float second,
-                                                u32 position, float frequency,
+                                                bool is_first, const early &early,
                                                 const outputs &outputs)
 {
+    const u32 position = is_first ? early.position : read_word(outputs.position + m);
+    const float frequency = is_first ? early.frequency : outputs.frequencies[row % HEAD];
     const u32 head = row / HEAD;
     if (head < HEADS + KV_HEADS) {
         const float2 rotation = rotation_of((float)position * frequency);
@@ -160,8 +181,12 @@ __device__ __forceinline__ void store_head_pair(u32 row, u32 m, float first, flo
     const u64 at =
         (u64)position * (KV_HEADS * HEAD) + (row - (is_k ? HEADS : HEADS + KV_HEADS) * HEAD);
     void *cache = is_k ? outputs.k_cache : outputs.v_cache;
-    store<OUT_TYPE>(cache, at, first);
-    store<OUT_TYPE>(cache, at + HALF_HEAD, second);
+    float unit = 1.0f;
+#if FLAGS & FLAG_KV_FP8
+    unit = is_first ? early.kv_unit : outputs.kv_scales[head - HEADS];
+#endif
+    store_cached(cache, at, first, unit);
+    store_cached(cache, at + HALF_HEAD, second, unit);
 }
 
 #endif
@@ -185,9 +210,7 @@ __device__ __forceinline__ float store_result(const place &place, bool is_first,
         second += is_first ? early.bias[1] : outputs.bias[row + PAIR_STRIDE];
 #endif
 #if FLAGS & FLAG_ROPE_KV
-    store_head_pair(row, place.m, value, second,
-                    is_first ? early.position : read_word(outputs.position + place.m),
-                    is_first ? early.frequency : outputs.frequencies[row % HEAD], outputs);
+    store_head_pair(row, place.m, value, second, is_first, early, outputs);
     return 0.0f;
 #else
     const u64 at = (u64)place.m * ROWS + row;
@@ -257,7 +280,7 @@ __device__ __forceinline__ float add_warps(const float *sums, u32 i)
 {
     float sum = 0.0f;
 #pragma unroll
-    for (u32 warp = 0; warp < WARPS; warp++)
+    for (u32 warp = 0; warp < COLUMN_WARPS; warp++)
         sum += sums[warp * TILE_SUMS + i];
     return sum;
 }
@@ -283,9 +306,9 @@ __device__ __forceinline__ void finish_round(const float *sums, u32 first_tile, 
         const place place = place_of(first_tile, i);
         [[maybe_unused]] u64 key = 0;
         if (i < count * TILE_RESULTS) {
-            const float *tile_sums = sums + i / TILE_RESULTS * WARPS * TILE_SUMS;
+            const float *tile_sums = sums + i / TILE_RESULTS * COLUMN_WARPS * TILE_SUMS;
             const float factor = norm_factor(outputs, place.m);
-            const u32 at = place.m * 16 + place.row;
+            const u32 at = place.m * VECTOR_SUMS + place.row;
             [[maybe_unused]] const float stored =
                 store_result(place, is_first_round && base == 0, factor * add_warps(tile_sums, at),
                              PAIRED_OUT ? factor * add_warps(tile_sums, at + 8) : 0.0f, outputs);
@@ -299,21 +322,25 @@ __device__ __forceinline__ void finish_round(const float *sums, u32 first_tile, 
     }
 }
 
-// Where a warp puts its sums of tile `t`.
-__device__ __forceinline__ float *sums_of_warp(float *all_sums, u32 t, u32 warp)
+// Where a warp of those that share the columns puts its sums of tile `t`.
+__device__ __forceinline__ float *sums_of_warp(float *all_sums, u32 t, u32 column_warp)
 {
-    return all_sums + t / ROUND_TILES % 2 * ROUND_SUMS +
-           (t % ROUND_TILES * WARPS + warp) * TILE_SUMS;
+    return all_sums + t / ROUND_TILES % SUM_BUFFERS * ROUND_SUMS +
+           (t % ROUND_TILES * COLUMN_WARPS + column_warp) * TILE_SUMS;
 }
 
-// Once all warps have put theirs: adds up and stores, when a round is full.
-__device__ __forceinline__ void end_tile(const float *all_sums, const share &share, u32 t,
-                                         const outputs &outputs)
+// Once all warps have put theirs of the tiles before `end`: adds up and stores, when a round is
+// full.
+__device__ __forceinline__ void end_tiles(const float *all_sums, const share &share, u32 end,
+                                          const outputs &outputs)
 {
-    const u32 in_round = t % ROUND_TILES + 1;
-    if (in_round != ROUND_TILES && t + 1 != share.tile_count)
+    if (end % ROUND_TILES != 0 && end != share.tile_count)
         return;
     __syncthreads();
-    finish_round(all_sums + t / ROUND_TILES % 2 * ROUND_SUMS, share.first_tile + t + 1 - in_round,
-                 in_round, t < ROUND_TILES, outputs);
+    const u32 round = (end - 1) / ROUND_TILES;
+    const u32 first = round * ROUND_TILES;
+    finish_round(all_sums + round % SUM_BUFFERS * ROUND_SUMS, share.first_tile + first, end - first,
+                 round == 0, outputs);
+    if (SUM_BUFFERS == 1)
+        __syncthreads();
 }

@@ -7,9 +7,9 @@
 
 __device__ __forceinline__ void multiply(float *sums, const u32 *a, u32 b0, u32 b1)
 {
-    asm volatile(MMA "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+    asm(MMA "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 __device__ __forceinline__ u32 fma_pair(u32 a, u32 b, u32 c)
@@ -55,26 +55,30 @@ __device__ __forceinline__ void expand_word(u32 word, u32 plane, const factors &
     }
 }
 
-// A lane's part of a block of one eight of vectors: 8 numbers of each 32 columns.
-struct x_block {
-    uint4 halves[4];
-};
-
 // Adds 32 columns to the sums of all vectors; `plain` gets the sums of x itself.
 template <typename get_x>
-__device__ __forceinline__ void add_half(const w_block &w, u32 half, const factors &f, get_x x,
-                                         float sums[PARTS][4], float plain[PARTS][4])
+__device__ __forceinline__ void add_half(const w_block *w, u32 half, const factors *f, get_x x,
+                                         float sums[PASS_TILES][PARTS][4], float plain[PARTS][4])
 {
 #pragma unroll
     for (u32 plane = 0; plane < PLANES; plane++) {
-        u32 first[4], second[4];
-        expand_word(word_of(w.stripes[plane][half / 2], half % 2 * 2), plane, f, first);
-        expand_word(word_of(w.stripes[plane][half / 2], half % 2 * 2 + 1), plane, f, second);
+        u32 first[PASS_TILES][4], second[PASS_TILES][4];
+#pragma unroll
+        for (u32 tile = 0; tile < PASS_TILES; tile++) {
+            const uint4 &stripe = w[tile].stripes[plane][half / 2];
+            const factors &own = f[tile * RECORD_GROUPS];
+            expand_word(word_of(stripe, half % 2 * 2), plane, own, first[tile]);
+            expand_word(word_of(stripe, half % 2 * 2 + 1), plane, own, second[tile]);
+        }
 #pragma unroll
         for (u32 part = 0; part < PARTS; part++) {
             const uint4 values = x(part, half);
-            multiply(sums[part], first, values.x, values.y);
-            multiply(sums[part], second, values.z, values.w);
+#pragma unroll
+            for (u32 tile = 0; tile < PASS_TILES; tile++)
+                multiply(sums[tile][part], first[tile], values.x, values.y);
+#pragma unroll
+            for (u32 tile = 0; tile < PASS_TILES; tile++)
+                multiply(sums[tile][part], second[tile], values.z, values.w);
             if (HAS_OFFSETS && plane == 0) {
                 const u32 ones[4] = {ONE, ONE, ONE, ONE};
                 multiply(plain[part], ones, values.x, values.y);
@@ -100,22 +104,25 @@ __device__ __forceinline__ void apply_factors(const factors &f, const float sums
 
 // Adds a block. With one group a row, `total` is what factors are applied to at the tile's end.
 template <typename get_x>
-__device__ __forceinline__ void add_block(const w_block &w, const factors *f, get_x x,
-                                          float total[PARTS][4], float plain_total[PARTS][4])
+__device__ __forceinline__ void add_block(const w_block *w, const factors *f, get_x x,
+                                          float total[PASS_TILES][PARTS][4],
+                                          float plain_total[PARTS][4])
 {
 #if PER_ROW
 #pragma unroll
     for (u32 half = 0; half < 4; half++)
-        add_half(w, half, f[0], x, total, plain_total);
+        add_half(w, half, f, x, total, plain_total);
 #else
 #pragma unroll
     for (u32 group = 0; group < RECORD_GROUPS; group++) {
-        float sums[PARTS][4] = {};
+        float sums[PASS_TILES][PARTS][4] = {};
         float plain[PARTS][4] = {};
 #pragma unroll
         for (u32 i = 0; i < 4 / RECORD_GROUPS; i++)
-            add_half(w, group * (4 / RECORD_GROUPS) + i, f[group], x, sums, plain);
-        apply_factors(f[group], sums, plain, total);
+            add_half(w, group * (4 / RECORD_GROUPS) + i, f + group, x, sums, plain);
+#pragma unroll
+        for (u32 tile = 0; tile < PASS_TILES; tile++)
+            apply_factors(f[tile * RECORD_GROUPS + group], sums[tile], plain, total[tile]);
     }
 #endif
 }
@@ -157,6 +164,9 @@ __device__ __forceinline__ void hold([[maybe_unused]] const vectors &vectors, co
 #endif
 }
 
+// Pieces of x of a thread that are on their way at once.
+#define STAGED_AT_ONCE 8
+
 // x to shared memory, normalised if that is asked; columns beyond the last one are 0.
 // `scratch` is for sums of the warps, and free again when this returns.
 __device__ __forceinline__ void stage_x(const vectors &vectors, u8 *staged,
@@ -184,13 +194,23 @@ __device__ __forceinline__ void stage_x(const vectors &vectors, u8 *staged,
         }
     }
 #else
-    for (u32 i = threadIdx.x; i < BATCH * eights; i += THREADS) {
-        const u32 m = i / eights;
-        const u32 eight = i % eights;
-        uint4 values = {};
-        if (COLUMNS % 128 == 0 || eight * 8 < COLUMNS)
-            values = read_16((const u16 *)vectors.x + (u64)m * COLUMNS + eight * 8);
-        *(uint4 *)(staged + m * X_ROW_BYTES + eight * 16) = permute_x(values);
+    for (u32 base = threadIdx.x; base < BATCH * eights; base += STAGED_AT_ONCE * THREADS) {
+        uint4 values[STAGED_AT_ONCE];
+#pragma unroll
+        for (u32 k = 0; k < STAGED_AT_ONCE; k++) {
+            const u32 i = base + k * THREADS;
+            const u32 column = i % eights * 8;
+            values[k] = uint4{};
+            if (i < BATCH * eights && (COLUMNS % 128 == 0 || column < COLUMNS))
+                values[k] = read_16((const u16 *)vectors.x + (u64)(i / eights) * COLUMNS + column);
+        }
+#pragma unroll
+        for (u32 k = 0; k < STAGED_AT_ONCE; k++) {
+            const u32 i = base + k * THREADS;
+            if (i < BATCH * eights)
+                *(uint4 *)(staged + i / eights * X_ROW_BYTES + i % eights * 16) =
+                    permute_x(values[k]);
+        }
     }
 #endif
     __syncthreads();
@@ -230,40 +250,44 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
     // This lane's first number of x.
     const u32 x_offset = ring.first_block * 256 + lane % 4 * 16;
 #if X_PLACE == X_REGISTERS
-    x_block x_kept[WARP_BLOCKS];
+    uint4 x_kept[WARP_BLOCKS][PARTS][4];
 #pragma unroll
-    for (u32 block = 0; block < WARP_BLOCKS; block++) {
-#pragma unroll
-        for (u32 half = 0; half < 4; half++) {
-            x_kept[block].halves[half] = uint4{};
-            if (EVEN_SPLIT || block < ring.block_count)
-                x_kept[block].halves[half] =
-                    read_x(x, nullptr, 0, lane, x_offset + block * 256 + half * 64);
-        }
+    for (u32 i = 0; i < WARP_BLOCKS * PARTS * 4; i++) {
+        const u32 block = i / (PARTS * 4);
+        uint4 &kept = x_kept[block][i / 4 % PARTS][i % 4];
+        kept = uint4{};
+        if (EVEN_SPLIT || block < ring.block_count)
+            kept = read_x(x, nullptr, i / 4 % PARTS, lane, x_offset + block * 256 + i % 4 * 64);
     }
 #endif
-    for (u32 t = 0; t < share.tile_count; t++) {
-        float total[PARTS][4] = {};
+    constexpr u32 unrolled = X_PLACE == X_REGISTERS ? WARP_BLOCKS : SLOT_BLOCKS;
+    for (u32 t = 0; t < share.tile_count; t += STEP_TILES) {
+        float total[PASS_TILES][PARTS][4] = {};
         float plain_total[PARTS][4] = {};
-        factors f[RECORD_GROUPS];
+        factors f[PASS_TILES * RECORD_GROUPS];
 #if PER_ROW
-        const factors row_factors = take_row_factors(held.rows, t + 1 == share.tile_count);
-        f[0] = row_factors;
+        f[0] = take_row_factors(held.rows, t + 1 == share.tile_count);
 #endif
+        // Of this warp; a last step may have none.
+        const u32 first = t + warp / COLUMN_WARPS;
+        const bool has_tiles = ROW_WARPS == 1 || first < share.tile_count;
         const u8 *slot = nullptr;
-#pragma unroll
+#pragma unroll unrolled
         for (u32 block = 0; block < WARP_BLOCKS; block++) {
-            if (!EVEN_SPLIT && block >= ring.block_count)
+            if (!has_tiles || (!EVEN_SPLIT && block >= ring.block_count))
                 break;
             if (block % SLOT_BLOCKS == 0)
                 slot = wait_for_slot(ring);
-            w_block w;
-            load_block(slot + block % SLOT_BLOCKS * BLOCK_BYTES, lane, w, f);
+            w_block w[PASS_TILES];
+#pragma unroll
+            for (u32 tile = 0; tile < PASS_TILES; tile++)
+                load_block(slot + (tile * SLOT_BLOCKS + block % SLOT_BLOCKS) * BLOCK_BYTES, lane,
+                           w[tile], f + tile * RECORD_GROUPS);
             add_block(
                 w, f,
                 [&](u32 part, u32 half) {
 #if X_PLACE == X_REGISTERS
-                    return x_kept[block].halves[half];
+                    return x_kept[block][part][half];
 #else
                     return read_x(x, staged, part, lane, x_offset + block * 256 + half * 64);
 #endif
@@ -272,21 +296,26 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
             if (block % SLOT_BLOCKS == SLOT_BLOCKS - 1 || block + 1 == ring.block_count)
                 release_slot(ring, lane);
         }
+#pragma unroll
+        for (u32 tile = 0; tile < PASS_TILES; tile++) {
+            const u32 begin = t + tile * ROW_WARPS;
+            if (begin >= share.tile_count)
+                break;
 #if PER_ROW
-        float scaled[PARTS][4] = {};
-        apply_factors(row_factors, total, plain_total, scaled);
-#pragma unroll
-        for (u32 i = 0; i < PARTS * 4; i++)
-            total[i / 4][i % 4] = scaled[i / 4][i % 4];
+            float scaled[PARTS][4] = {};
+            apply_factors(f[0], total[tile], plain_total, scaled);
+#else
+            const auto &scaled = total[tile];
 #endif
-        float *sums = sums_of_warp(all_sums, t, warp);
+            float *sums = sums_of_warp(all_sums, first + tile * ROW_WARPS, warp % COLUMN_WARPS);
 #pragma unroll
-        for (u32 i = 0; i < PARTS * 4; i++) {
-            const u32 m = i / 4 * 8 + lane % 4 * 2 + i % 2;
-            if (m < BATCH)
-                sums[m * 16 + lane / 4 + i % 4 / 2 * 8] = total[i / 4][i % 4];
+            for (u32 i = 0; i < PARTS * 4; i++) {
+                const u32 m = i / 4 * 8 + lane % 4 * 2 + i % 2;
+                if (m < BATCH && (ROW_WARPS == 1 || first + tile * ROW_WARPS < share.tile_count))
+                    sums[m * VECTOR_SUMS + lane / 4 + i % 4 / 2 * 8] = scaled[i / 4][i % 4];
+            }
+            end_tiles(all_sums, share, min(begin + ROW_WARPS, share.tile_count), outputs);
         }
-        end_tile(all_sums, share, t, outputs);
     }
 }
 

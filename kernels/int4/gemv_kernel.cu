@@ -17,6 +17,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 #if FLAGS & FLAG_ROPE_KV
           const float *frequencies,
 #endif
+#if FLAGS & FLAG_KV_FP8
+          const float *kv_scales,
+#endif
 #if FLAGS & (FLAG_ROPE_KV | FLAG_ADVANCE)
           u32 *position,
 #endif
@@ -42,10 +45,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     ring ring = {};
     ring.slots = shared + warp * SLOTS * SLOT_BYTES;
     ring.barriers = barriers + warp * SLOTS;
-    ring.first_block = BLOCKS * warp / WARPS;
-    ring.block_count = EVEN_SPLIT ? WARP_BLOCKS : BLOCKS * (warp + 1) / WARPS - ring.first_block;
-    ring.total = share.tile_count * slots_of_tile(ring);
-    ring.next = tiles + (u64)ring.first_block * BLOCK_BYTES;
+    const u32 column_warp = warp % COLUMN_WARPS;
+    const u32 row_warp = warp / COLUMN_WARPS;
+    ring.first_block = BLOCKS * column_warp / COLUMN_WARPS;
+    ring.block_count =
+        EVEN_SPLIT ? WARP_BLOCKS : BLOCKS * (column_warp + 1) / COLUMN_WARPS - ring.first_block;
+    ring.tiles_left = share.tile_count > row_warp ? share.tile_count - row_warp : 0;
+    ring.total = (ring.tiles_left + STEP_TILES - 1) / STEP_TILES * slots_of_tile(ring);
+    ring.next = tiles + row_warp * TILE_BYTES + (u64)ring.first_block * BLOCK_BYTES;
     open_ring(ring, lane);
 
     vectors vectors = {x, nullptr, constants.epsilon};
@@ -64,6 +71,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     outputs.k_cache = k_cache;
     outputs.v_cache = v_cache;
     outputs.capacity = constants.capacity;
+#endif
+#if FLAGS & FLAG_KV_FP8
+    outputs.kv_scales = kv_scales;
 #endif
 #if FLAGS & (FLAG_ROPE_KV | FLAG_ADVANCE)
     outputs.position = position;

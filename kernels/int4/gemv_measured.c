@@ -8,22 +8,33 @@
 #define PROCESSORS 132
 #define SHARED_BYTES (227u << 10)
 
+/** Flags that say which product of a layer it is. */
+#define KIND_FLAGS (SEGUE_QUANT_RESIDUAL | SEGUE_QUANT_SILU_MUL | SEGUE_QUANT_ROPE_KV)
+
 /** A product and its settings. */
 struct measured {
     uint32_t rows;
     uint32_t columns;
+    /** Of KIND_FLAGS. */
+    uint32_t flags;
     struct gemv_settings settings;
 };
 
 static const struct measured products[] = {
-    // q, k, v; o; gate and up; down: rows, columns, warps, ring in KiB, blocks each and fitting,
-    // slots, late trigger.
-    {3072, 2048, {4, 48, 2, 0, 0, true}},   {2048, 2048, {8, 48, 1, 0, 0, true}},
-    {16384, 2048, {8, 110, 1, 0, 0, true}}, {2048, 8192, {8, 110, 1, 0, 0, true}},
-    {5120, 3072, {8, 36, 2, 0, 0, false}},  {3072, 3072, {12, 48, 2, 0, 0, false}},
-    {16384, 3072, {12, 76, 2, 0, 0, true}}, {3072, 8192, {8, 130, 1, 0, 0, false}},
-    {6144, 4096, {8, 130, 1, 0, 0, false}}, {4096, 4096, {8, 76, 1, 0, 0, false}},
-    {28672, 4096, {4, 96, 2, 0, 0, false}}, {4096, 14336, {8, 72, 2, 0, 0, false}},
+    // q, k, v; o; gate and up; down: rows, columns, flags, warps, ring in KiB, blocks each and
+    // fitting, slots, late trigger.
+    {3072, 2048, SEGUE_QUANT_ROPE_KV, {8, 48, 1, 2, 0, false}},
+    {2048, 2048, SEGUE_QUANT_RESIDUAL, {8, 28, 1, 2, 0, false}},
+    {16384, 2048, SEGUE_QUANT_SILU_MUL, {16, 28, 2, 0, 0, true}},
+    {2048, 8192, SEGUE_QUANT_RESIDUAL, {8, 76, 1, 0, 0, false}},
+    {5120, 3072, SEGUE_QUANT_ROPE_KV, {8, 36, 2, 0, 0, false}},
+    {3072, 3072, SEGUE_QUANT_RESIDUAL, {12, 48, 2, 0, 0, false}},
+    {16384, 3072, SEGUE_QUANT_SILU_MUL, {12, 76, 2, 0, 0, true}},
+    {3072, 8192, SEGUE_QUANT_RESIDUAL, {8, 130, 1, 0, 0, false}},
+    {6144, 4096, SEGUE_QUANT_ROPE_KV, {8, 130, 1, 0, 0, false}},
+    {4096, 4096, SEGUE_QUANT_RESIDUAL, {8, 76, 1, 0, 0, false}},
+    {28672, 4096, SEGUE_QUANT_SILU_MUL, {4, 96, 2, 0, 0, false}},
+    {4096, 14336, SEGUE_QUANT_RESIDUAL, {8, 72, 2, 0, 0, false}},
 };
 
 const struct gemv_settings *
@@ -36,7 +47,8 @@ segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,
         device->max_shared_memory_bytes != SHARED_BYTES)
         return NULL;
     for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++) {
-        if (products[i].rows == constants->rows && products[i].columns == constants->columns)
+        if (products[i].rows == constants->rows && products[i].columns == constants->columns &&
+            products[i].flags == (constants->flags & KIND_FLAGS))
             return &products[i].settings;
     }
     return NULL;

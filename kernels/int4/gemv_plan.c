@@ -112,6 +112,7 @@ static uint32_t byte_x_bytes(uint32_t batch, const struct gemv_plan *plan, uint3
 /** What choices depend on. */
 struct work {
     const struct segue_quant_gemv_constants *constants;
+    const struct segue_device_info *device;
     struct quant_layout layout;
     uint32_t batch;
     /** Blocks of 128 columns, tiles of 16 rows. */
@@ -135,6 +136,7 @@ static struct work work_of(const struct segue_quant_gemv_constants *constants,
     struct segue_quant_pack_constants packing;
     struct work work = {
         .constants = constants,
+        .device = device,
         .batch = constants->batch,
         .tiles = divide_up(constants->rows, TILE_ROWS),
         .processors = (uint32_t)device->multiprocessor_count,
@@ -194,7 +196,11 @@ static uint32_t choose_x(const struct work *work, struct gemv_plan *plan)
     const uint32_t warp_blocks = divide_up(work->blocks, plan->warps);
     const uint32_t sums = block_sums(c, &work->layout);
     const uint32_t in_bytes = byte_x_bytes(work->batch, plan, warp_blocks, sums);
-    plan->bytes = splits_x(work) && in_bytes <= (work->roomy ? 2 * X_BYTES : 2 * SMALL_X_BYTES);
+    // Beside a number that is far larger, the others of a warp's part lose as much together as bf16
+    // does, which is more than f16 may, unless they are few.
+    const bool is_exact = c->activation_type == SEGUE_QUANT_BF16 || warp_blocks == 1;
+    plan->bytes =
+        is_exact && splits_x(work) && in_bytes <= (work->roomy ? 2 * X_BYTES : 2 * SMALL_X_BYTES);
     if (plan->bytes) {
         const uint32_t parts = divide_up(work->batch * 2, 8);
         const uint32_t kept = warp_blocks * parts * (8 + 2 * sums);
@@ -239,6 +245,17 @@ static uint32_t ring_bytes(const struct work *work, const struct gemv_plan *plan
     return plan->bytes && work->blocks > FEW_BLOCKS ? LONG_RING_BYTES : RING_BYTES;
 }
 
+/** What a thread block takes of a multiprocessor's shared memory beside its own; one block can have
+ *  all but that of one. */
+#define BLOCK_OVERHEAD_BYTES 1024
+
+/** The most shared memory of a block with which so many fit a multiprocessor. */
+static uint32_t most_bytes_for(const struct segue_device_info *device, uint32_t blocks)
+{
+    const uint32_t all_bytes = device->max_shared_memory_bytes + BLOCK_OVERHEAD_BYTES;
+    return (all_bytes / blocks - BLOCK_OVERHEAD_BYTES) / 128 * 128;
+}
+
 /** Chooses slots of the ring in what is left beside `other_bytes` of shared memory: as large as
  * lets two of them in. Returns whether two fit. */
 static bool choose_slots(const struct work *work, uint32_t other_bytes, struct gemv_plan *plan)
@@ -251,7 +268,12 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
     if (other_bytes >= most_bytes)
         return false;
     // A slot's barrier takes 8 bytes.
-    const uint32_t left_bytes = (most_bytes - other_bytes) / 1024 * 1016;
+    uint32_t leaving_bytes = most_bytes;
+    if (work->settings && work->settings->blocks_fitting > 1)
+        leaving_bytes = most_bytes_for(work->device, work->settings->blocks_fitting);
+    if (leaving_bytes < other_bytes + SMALL_RING_BYTES)
+        leaving_bytes = most_bytes;
+    const uint32_t left_bytes = (leaving_bytes - other_bytes) / 1024 * 1016;
     const uint32_t bytes = minimum(ring_bytes(work, plan, share_bytes), left_bytes);
     const bool fits = share_bytes <= SHARE_RING_BYTES;
     const bool one_tile = plan->late_trigger && tiles_each == 1;
@@ -289,27 +311,35 @@ static bool has_two_each(const struct work *work, const struct gemv_plan *plan)
            !is_short_and_wide(work);
 }
 
-/** Thread blocks that a multiprocessor shall have room for, of this kernel and of its neighbours.
+/**
+ * Thread blocks that a multiprocessor shall have room for, of this kernel and of its neighbours in
+ * the graph; 0: any number. Kernels that let the next one start at once are in flight all together
+ * where there is room for them, and then a multiprocessor has two blocks of one kernel and another
+ * has none, which nothing puts right again: there is room for two kernels, or else for one.
  */
-static uint32_t fitting_of(const struct work *work)
+static uint32_t fitting_of(const struct work *work, const struct gemv_plan *plan)
 {
-    return work->settings ? work->settings->blocks_fitting : 0;
-}
-
-/** Shared memory of a block with which so many fit a multiprocessor, and no more: each takes a
- *  KiB beside its own, and one block can have all but that of one. */
-static uint32_t bytes_for(const struct segue_device_info *device, uint32_t blocks)
-{
-    const uint32_t all_bytes = device->max_shared_memory_bytes + 1024;
-    return (all_bytes / (blocks + 1) - 1024) / 128 * 128 + 128;
+    if (work->settings)
+        return work->settings->blocks_fitting;
+    if (plan->late_trigger || plan->wants_cache)
+        return 0;
+    const uint32_t of_two = divide_up(2 * plan->grid, work->processors);
+    return of_two <= 3 ? maximum(of_two, 2) : divide_up(plan->grid, work->processors);
 }
 
 bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *constants,
                                   const struct segue_device_info *device,
                                   const struct gemv_settings *settings, struct gemv_plan *out_plan)
 {
+    if (!settings && segue_quant_gemv_choose_wide(constants, device, out_plan)) {
+        out_plan->shared_bytes = maximum(out_plan->shared_bytes, most_bytes_for(device, 3) + 128);
+        return true;
+    }
     const struct work work = work_of(constants, device, settings);
     struct gemv_plan plan = {
+        .row_warps = 1,
+        .pass_tiles = 1,
+        .sum_buffers = 2,
         .warps = settings ? settings->warps : choose_warps(work.blocks, most_warps(&work)),
         .resident = work.batch > 16 ? 1 : 2,
     };
@@ -327,7 +357,7 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
         plan.late_trigger = settings->late_trigger;
     plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work.batch > 8 && work.many;
 
-    const uint32_t tile_floats = plan.warps * TILE_ROWS * work.batch;
+    const uint32_t tile_floats = plan.warps * work.batch * GEMV_VECTOR_SUMS(work.batch, plan.bytes);
     plan.round_tiles =
         minimum(tiles_each, tile_floats < ROUND_FLOATS ? ROUND_FLOATS / tile_floats : 1);
     const uint32_t sums_bytes = 2 * plan.round_tiles * tile_floats * 4;
@@ -336,8 +366,9 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
         plan.x_place = GEMV_X_GLOBAL;
         good = choose_slots(&work, sums_bytes, &plan);
     }
-    if (good && !plan.wants_cache && work.roomy && fitting_of(&work) != 0)
-        plan.shared_bytes = maximum(plan.shared_bytes, bytes_for(device, fitting_of(&work)));
+    const uint32_t fitting = fitting_of(&work, &plan);
+    if (work.roomy && fitting != 0)
+        plan.shared_bytes = maximum(plan.shared_bytes, most_bytes_for(device, fitting + 1) + 128);
     if (good)
         *out_plan = plan;
     return good;
@@ -346,8 +377,14 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
 bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
                              const struct segue_device_info *device, struct gemv_plan *out_plan)
 {
-    return segue_quant_gemv_choose_with(constants, device,
-                                        segue_quant_gemv_measured(constants, device), out_plan);
+    const struct gemv_settings *measured = segue_quant_gemv_measured(constants, device);
+    struct gemv_settings ruled;
+    if (measured && segue_quant_gemv_choose_with(constants, device, measured, out_plan))
+        return true;
+    if (segue_quant_gemv_rules(constants, device, &ruled) &&
+        segue_quant_gemv_choose_with(constants, device, &ruled, out_plan))
+        return true;
+    return segue_quant_gemv_choose_with(constants, device, NULL, out_plan);
 }
 
 void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants,
@@ -379,6 +416,9 @@ void segue_quant_gemv_options(const struct segue_quant_gemv_constants *constants
         {"BYTES", plan->bytes},
         {"RESIDENT", plan->resident},
         {"LATE_TRIGGER", plan->late_trigger},
+        {"ROW_WARPS", plan->row_warps},
+        {"PASS_TILES", plan->pass_tiles},
+        {"SUM_BUFFERS", plan->sum_buffers},
         {"LAYOUT_VERSION", SEGUE_QUANT_LAYOUT_VERSION},
     };
     for (uint32_t i = 0; i + 1 < GEMV_OPTION_COUNT; i++)

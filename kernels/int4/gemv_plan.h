@@ -20,8 +20,15 @@ enum gemv_x_place {
 struct gemv_plan {
     /** Thread blocks. */
     uint32_t grid;
-    /** Of a block; the columns are split among them. */
+    /** Of a block. */
     uint32_t warps;
+    /** Parts of the warps, which take tiles in turn; the columns are split among those of a part.
+     */
+    uint32_t row_warps;
+    /** Tiles that a warp works on at a time. */
+    uint32_t pass_tiles;
+    /** Rounds of sums that there is room for: with one, warps wait until a round is stored. */
+    uint32_t sum_buffers;
     /** Slots of a warp's ring, and 128-column blocks of a slot. */
     uint32_t slots;
     uint32_t slot_blocks;
@@ -61,16 +68,31 @@ const struct gemv_settings *
 segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,
                           const struct segue_device_info *device);
 
+/** What is a good choice for products that are like those that were measured. Returns false for
+ *  others. */
+bool segue_quant_gemv_rules(const struct segue_quant_gemv_constants *constants,
+                            const struct segue_device_info *device,
+                            struct gemv_settings *out_settings);
+
 /** Chooses: what measured best, else by rules. Returns false where x has to be in shared memory and
  *  does not fit. */
 bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,
                              const struct segue_device_info *device, struct gemv_plan *out_plan);
-/** The same with given settings; NULL: by rules alone. */
+/** The same with given settings; NULL: by the rules for any product. */
 bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *constants,
                                   const struct segue_device_info *device,
                                   const struct gemv_settings *settings, struct gemv_plan *out_plan);
 
-#define GEMV_OPTION_COUNT 23
+/** Floats from one vector's sums of a tile to the next one's: as in gemv_common.cu. */
+#define GEMV_VECTOR_SUMS(batch, bytes) ((batch) > 4 && !(bytes) ? 20u : 16u)
+
+/** Chooses for so many vectors that they do not fit a large device's shared memory well; returns
+ *  false where the other rules are to choose. */
+bool segue_quant_gemv_choose_wide(const struct segue_quant_gemv_constants *constants,
+                                  const struct segue_device_info *device,
+                                  struct gemv_plan *out_plan);
+
+#define GEMV_OPTION_COUNT 26
 #define GEMV_OPTION_BYTES 48
 
 /** Writes the options, e.g. "-DROWS=4096". */

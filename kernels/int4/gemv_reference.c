@@ -22,6 +22,8 @@ uint32_t segue_quant_gemv_bindings(uint32_t flags,
         out_bindings[count++] = GEMV_RESIDUAL;
     if (flags & SEGUE_QUANT_ROPE_KV)
         out_bindings[count++] = GEMV_FREQUENCIES;
+    if (flags & SEGUE_QUANT_KV_FP8)
+        out_bindings[count++] = GEMV_KV_SCALES;
     if (flags & (SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_ADVANCE))
         out_bindings[count++] = GEMV_POSITION;
     if (flags & SEGUE_QUANT_ROPE_KV) {
@@ -45,6 +47,7 @@ struct segue_parameter segue_quant_gemv_parameter(enum gemv_binding binding, uin
         [GEMV_BIAS] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
         [GEMV_RESIDUAL] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
         [GEMV_FREQUENCIES] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
+        [GEMV_KV_SCALES] = {.access = SEGUE_ACCESS_CONSTANT, .align_bytes = 4},
         [GEMV_POSITION] = {.access = SEGUE_ACCESS_READ, .align_bytes = 4},
         [GEMV_K_CACHE] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 2},
         [GEMV_V_CACHE] = {.access = SEGUE_ACCESS_WRITE, .align_bytes = 2},
@@ -55,6 +58,8 @@ struct segue_parameter segue_quant_gemv_parameter(enum gemv_binding binding, uin
     struct segue_parameter parameter = of_binding[binding];
     if (binding == GEMV_POSITION && (flags & SEGUE_QUANT_ADVANCE))
         parameter.access = SEGUE_ACCESS_READ_WRITE;
+    if ((binding == GEMV_K_CACHE || binding == GEMV_V_CACHE) && (flags & SEGUE_QUANT_KV_FP8))
+        parameter.align_bytes = 1;
     return parameter;
 }
 
@@ -125,7 +130,9 @@ void segue_quant_gemv_sizes(const struct segue_quant_gemv_constants *constants,
                                     constants->heads.kv_heads * constants->pair_stride * 2;
     out_sizes[GEMV_FREQUENCIES] = rope ? (uint64_t)matrix.pair_stride * 4 : 0;
     out_sizes[GEMV_POSITION] = rope || (flags & SEGUE_QUANT_ADVANCE) ? batch * 4 : 0;
-    out_sizes[GEMV_K_CACHE] = rope ? cache_elements * result_bytes : 0;
+    const bool fp8 = (flags & SEGUE_QUANT_KV_FP8) != 0;
+    out_sizes[GEMV_KV_SCALES] = fp8 ? (uint64_t)constants->heads.kv_heads * 8 : 0;
+    out_sizes[GEMV_K_CACHE] = rope ? cache_elements * (fp8 ? 1 : result_bytes) : 0;
     out_sizes[GEMV_V_CACHE] = out_sizes[GEMV_K_CACHE];
     out_sizes[GEMV_TOKEN] = flags & SEGUE_QUANT_ARGMAX ? batch * 4 : 0;
     out_sizes[GEMV_STATE] = flags & SEGUE_QUANT_ARGMAX ? (batch + 1) * 8 : 0;
@@ -162,6 +169,7 @@ static bool is_sound(const struct segue_quant_gemv_constants *c, uint32_t parame
            c->scale_type <= SEGUE_QUANT_F32 && c->zero <= SEGUE_QUANT_ZERO_MIDDLE_OFFSETS &&
            (!silu || (uint64_t)c->pair_stride * 2 == c->rows) &&
            (!(flags & SEGUE_QUANT_ROPE_KV) || segue_quant_gemv_heads_fit(c)) &&
+           (!(flags & SEGUE_QUANT_KV_FP8) || (flags & SEGUE_QUANT_ROPE_KV)) &&
            (!(flags & SEGUE_QUANT_ARGMAX) || out_rows(c) == c->rows) &&
            parameter_count == segue_quant_gemv_bindings(flags, bindings) + 1;
 }
@@ -216,6 +224,7 @@ static const uint32_t sizes_6[] = {8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
 static const uint32_t sizes_7[] = {8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
 static const uint32_t sizes_8[] = {8, 8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
 static const uint32_t sizes_9[] = {8, 8, 8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
+static const uint32_t sizes_10[] = {8, 8, 8, 8, 8, 8, 8, 8, 8, 8, CONSTANTS_BYTES};
 
 /** The set of flags with a binding, and how many bindings it has. */
 #define REFERENCE(flags, bindings)                                               \
@@ -239,6 +248,11 @@ const struct segue_reference_kernel segue_quant_gemv_references[GEMV_ENTRY_COUNT
     REFERENCE(17, 8),
     REFERENCE(20, 8),
     REFERENCE(21, 9),
+    // The same into caches of fp8, 128.
+    REFERENCE(144, 8),
+    REFERENCE(145, 9),
+    REFERENCE(148, 9),
+    REFERENCE(149, 10),
     // The greatest result, 32, and with the next position, 64.
     REFERENCE(32, 5),
     REFERENCE(33, 6),

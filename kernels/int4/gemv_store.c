@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a product does with its sums, in C: see gemv_epilogue.cu.
+#include "../fp8.h"
 #include "gemv.h"
 #include "layout.h"
 #include "number.h"
@@ -9,6 +10,16 @@
 static float silu(float value)
 {
     return value / (1.0f + expf(-value));
+}
+
+/** An element of a cache; `scale`: its unit, of fp8. NULL: it has the results' type. */
+static void store_cached(void *cache, enum segue_quant_type type, const float *scale, uint64_t at,
+                         float value)
+{
+    if (scale)
+        ((uint8_t *)cache)[at] = e4m3_from_float(value / *scale);
+    else
+        quant_store(cache, type, at, value);
 }
 
 /** Puts a pair of a head of q, k or v where it belongs; `row` is the first one's. */
@@ -40,8 +51,11 @@ static void store_head_pair(const struct segue_quant_gemv_constants *c, uint32_t
     const uint32_t skipped = (is_k ? heads : heads + kv_heads) * head_size;
     const uint64_t at = (uint64_t)position * kv_heads * head_size + (row - skipped);
     void *cache = memory[is_k ? GEMV_K_CACHE : GEMV_V_CACHE];
-    quant_store(cache, type, at, first);
-    quant_store(cache, type, at + half, second);
+    const float *scale = memory[GEMV_KV_SCALES];
+    if (scale)
+        scale += head - heads;
+    store_cached(cache, type, scale, at, first);
+    store_cached(cache, type, scale, at + half, second);
 }
 
 /** Rows `i` and `i` + 8 of a tile. */

@@ -54,12 +54,28 @@ static segue_status compute_expected(struct llama_model *model, struct llama_res
     return status;
 }
 
+/** What all tokens together took: graphs made, and nodes of them that were changed. */
+static void print_graphs(const struct llama_model *model, const struct segue_cache_stats *before,
+                         uint32_t nodes)
+{
+    struct segue_cache_stats after;
+    segue_device_get_cache_stats(model->device, &after);
+    printf("%" PRIu32 " tokens: graphs made %" PRIu64 ", of %" PRIu32
+           " nodes; nodes changed %" PRIu64 "\n",
+           model->config.tokens, after.misses + after.copies - before->misses - before->copies,
+           nodes,
+           after.nodes_written + after.rebound_nodes + after.whole_updates - before->nodes_written -
+               before->rebound_nodes - before->whole_updates);
+}
+
 static segue_status run_mode(const struct llama_model *model, enum segue_execution_mode mode,
                              uint32_t iterations, struct llama_result *out_result)
 {
     segue_command_buffer *command_buffer = NULL;
     struct segue_command_buffer_stats stats;
     struct llama_step_times times;
+    struct segue_cache_stats before;
+    segue_device_get_cache_stats(model->device, &before);
     segue_status status = llama_step_record(model, mode, &command_buffer);
     if (status != SEGUE_OK)
         return status;
@@ -77,6 +93,8 @@ static segue_status run_mode(const struct llama_model *model, enum segue_executi
            mode == SEGUE_EXECUTION_GRAPH ? "graph" : "stream", (double)stats.record_ns / 1e6,
            (double)prepare_ns / 1e6, (double)times.issue_ns / 1e6, (double)times.device_ns / 1e6,
            (double)times.total_ns / 1e6, out_result->token);
+    if (mode == SEGUE_EXECUTION_GRAPH && model->config.tokens > 1)
+        print_graphs(model, &before, stats.work_count);
     return SEGUE_OK;
 }
 

@@ -229,11 +229,12 @@ static uint32_t add_activation(struct builder *builder, uint32_t count, uint32_t
                (struct segue_content){.kind = SEGUE_CONTENT_ZERO}, NULL, "", name);
 }
 
-struct segue_gqa_decode_constants llama_model_attention(const struct llama_model *model)
+static void choose_attention(struct builder *builder)
 {
+    struct llama_model *model = builder->model;
     const struct llama_shape *shape = model->config.shape;
     struct segue_device_info info;
-    struct segue_gqa_decode_constants constants = {
+    const struct segue_gqa_decode_constants constants = {
         .heads = shape->heads,
         .kv_heads = shape->kv_heads,
         .capacity = model->capacity,
@@ -242,9 +243,10 @@ struct segue_gqa_decode_constants llama_model_attention(const struct llama_model
         .settled = 1,
     };
     segue_device_get_info(model->device, &info);
-    constants.splits =
-        segue_gqa_decode_splits(&constants, shape->head_size, (uint32_t)info.multiprocessor_count);
-    return constants;
+    if (builder->status == SEGUE_OK)
+        builder->status = segue_gqa_decode_choose(&constants, shape->head_size, false,
+                                                  (uint32_t)info.multiprocessor_count,
+                                                  &model->attention);
 }
 
 static void add_activations(struct builder *builder)
@@ -259,9 +261,8 @@ static void add_activations(struct builder *builder)
     model->k = add_activation(builder, kv_count, 2, "k");
     model->v = add_activation(builder, kv_count, 2, "v");
     model->attended = add_activation(builder, q_count, 2, "attended");
-    const struct segue_gqa_decode_constants attention = llama_model_attention(model);
-    struct segue_gqa_decode_sizes sizes;
-    segue_gqa_decode_get_sizes(&attention, shape->head_size, &sizes);
+    choose_attention(builder);
+    const struct segue_gqa_decode_sizes sizes = model->attention.sizes;
     model->arrived =
         add_activation(builder, (uint32_t)(sizes.arrived_bytes / 4), 4, "attention_arrived");
     model->partials =

@@ -116,6 +116,7 @@ struct llama_model {
     struct llama_config config;
     /** Rows of the caches. */
     uint32_t capacity;
+    struct segue_gqa_decode attention;
 
     struct llama_tensor *tensors;
     uint32_t tensor_count;
@@ -149,9 +150,6 @@ SEGUE_MUST_CHECK segue_status llama_model_create(segue_device *device,
                                                  const struct llama_config *config,
                                                  struct llama_model **out_model);
 void llama_model_destroy(struct llama_model *model);
-
-/** Attention, as the model's device does it best. */
-struct segue_gqa_decode_constants llama_model_attention(const struct llama_model *model);
 
 /** Gives every buffer its content. */
 SEGUE_MUST_CHECK segue_status llama_model_fill(struct llama_model *model);

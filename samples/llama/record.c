@@ -113,11 +113,8 @@ static void rope_and_cache(struct llama_recorder *recorder, const struct llama_l
 void llama_record_attend(struct llama_recorder *recorder, const struct llama_layer *layer)
 {
     const struct llama_model *model = recorder->model;
-    const uint32_t head_size = model->config.shape->head_size;
-    const struct segue_gqa_decode_constants constants = llama_model_attention(model);
-    struct segue_gqa_decode_sizes sizes;
-    segue_gqa_decode_get_sizes(&constants, head_size, &sizes);
-    LLAMA_DISPATCH(recorder, segue_gqa_decode_kernel(head_size, false), sizes.grid, constants,
+    const struct segue_gqa_decode *attention = &model->attention;
+    LLAMA_DISPATCH(recorder, attention->kernel, attention->sizes.grid, attention->constants,
                    model->q, layer->k_cache, layer->v_cache, model->position, model->attended,
                    model->arrived, model->partials);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// segue-bench-decode: attention, sampling, argmax and norm in chains of graph nodes, each chain on
-// distinct memory where a cache is read, beside a chain that only reads the same bytes.
+// segue-bench-decode: the decode kernels in chains of graph nodes, attention on distinct memory and
+// beside a chain that only reads the same bytes.
 #include "chain.h"
+#include "decode_small.h"
 
 #include <segue/kernels.h>
 #include <segue/segue.h>
@@ -172,55 +173,66 @@ static bool measure_read(struct bench *bench, const struct call *attention, uint
     return measure(bench, &call, out_us);
 }
 
-static bool measure_attention(struct bench *bench, const struct attention *shape, uint32_t context,
-                              bool fp8)
+/** Attention over caches of `bytes` each, on as many of them as there is memory for. */
+static struct call make_attention(const struct bench *bench, const struct segue_gqa_decode *chosen,
+                                  uint64_t bytes)
 {
-    const uint32_t position = context - 1;
-    struct segue_gqa_decode_constants constants = {
-        .heads = shape->heads,
-        .kv_heads = shape->kv_heads,
-        .capacity = context,
-        .scale = 1.0f / sqrtf((float)shape->head_size),
-    };
-    struct segue_gqa_decode_sizes sizes;
-    constants.splits = segue_gqa_decode_splits(&constants, shape->head_size,
-                                               (uint32_t)bench->info.multiprocessor_count);
-    segue_gqa_decode_get_sizes(&constants, shape->head_size, &sizes);
-    const uint64_t bytes = (uint64_t)context * shape->kv_heads * shape->head_size * (fp8 ? 1 : 2);
-    const uint64_t q_bytes = (uint64_t)shape->heads * shape->head_size * 2;
+    const struct segue_gqa_decode_constants *constants = &chosen->constants;
+    const uint64_t q_bytes = (uint64_t)constants->heads * chosen->head_size * 2;
     struct call call = {
         .executable = bench->decode,
-        .entry_point = (uint32_t)segue_gqa_decode_kernel(shape->head_size, fp8),
-        .grid = sizes.grid,
+        .entry_point = (uint32_t)chosen->kernel,
+        .grid = chosen->sizes.grid,
         .first_rotated = 1,
         .rotated = 2,
         .stride_bytes = 2 * bytes,
-        .constants = &constants,
-        .constants_size_bytes = sizeof(constants),
+        .constants = constants,
+        .constants_size_bytes = sizeof(*constants),
     };
     const uint64_t copies = bench->caches_bytes / call.stride_bytes;
     call.copies = copies > 2 * MAX_CALLS ? 2 * MAX_CALLS : (uint32_t)copies;
-    if (call.copies == 0 || sizes.partials_bytes > SMALL_BYTES - PARTIALS) {
-        fprintf(stderr, "segue-bench-decode: a context of %u does not fit\n", context);
-        return false;
-    }
     struct segue_buffer_ref *next = call.bindings;
     *next++ = small_at(bench, Q, q_bytes);
     *next++ = (struct segue_buffer_ref){.buffer = bench->caches, .length_bytes = bytes};
     *next++ = (struct segue_buffer_ref){
         .buffer = bench->caches, .offset_bytes = bytes, .length_bytes = bytes};
-    if (fp8)
-        *next++ = small_at(bench, SCALES, shape->kv_heads * 8);
+    if (chosen->fp8)
+        *next++ = small_at(bench, SCALES, constants->kv_heads * 8);
     *next++ = small_at(bench, POSITION, 4);
     *next++ = small_at(bench, OUT, q_bytes);
-    *next++ = small_at(bench, ARRIVED, sizes.arrived_bytes);
-    *next++ = small_at(bench, PARTIALS, sizes.partials_bytes);
+    *next++ = small_at(bench, ARRIVED, chosen->sizes.arrived_bytes);
+    *next++ = small_at(bench, PARTIALS, chosen->sizes.partials_bytes);
     call.binding_count = (uint32_t)(next - call.bindings);
+    return call;
+}
+
+static bool measure_attention(struct bench *bench, const struct attention *shape, uint32_t context,
+                              bool fp8)
+{
+    const uint32_t position = context - 1;
+    const struct segue_gqa_decode_constants constants = {
+        .heads = shape->heads,
+        .kv_heads = shape->kv_heads,
+        .capacity = context,
+        .scale = 1.0f / sqrtf((float)shape->head_size),
+    };
+    struct segue_gqa_decode chosen;
+    if (!segue_bench_check(segue_gqa_decode_choose(&constants, shape->head_size, fp8,
+                                                   (uint32_t)bench->info.multiprocessor_count,
+                                                   &chosen),
+                           "attention"))
+        return false;
+    const uint64_t bytes = (uint64_t)context * shape->kv_heads * shape->head_size * (fp8 ? 1 : 2);
+    const struct call call = make_attention(bench, &chosen, bytes);
+    if (call.copies == 0 || chosen.sizes.partials_bytes > SMALL_BYTES - PARTIALS) {
+        fprintf(stderr, "segue-bench-decode: a context of %u does not fit\n", context);
+        return false;
+    }
     double floor_us = 0.0, plain_us = 0.0, settled_us = 0.0;
     if (!write_small(bench, POSITION, &position, sizeof(position)) ||
         !measure_read(bench, &call, bytes, &floor_us) || !measure(bench, &call, &plain_us))
         return false;
-    constants.settled = 1;
+    chosen.constants.settled = 1;
     if (!measure(bench, &call, &settled_us))
         return false;
     printf("attention %s %-4s %6u rows  %8.2f MB  read %8.2f us  %8.2f us  settled %8.2f us\n",
@@ -425,8 +437,9 @@ static void close_bench(struct bench *bench)
 static const char usage_text[] =
     "Usage: segue-bench-decode [OPTION]...\n"
     "\n"
-    "Measures attention, sampling, argmax and norm in chains of graph nodes, attention beside a\n"
-    "chain that only reads the same bytes.\n"
+    "Measures the decode kernels in chains of graph nodes, attention beside a chain that only "
+    "reads\n"
+    "the same bytes.\n"
     "\n"
     "  --device URI     cuda://N, soft:// or auto (default: $SEGUE_TEST_DEVICE, else auto)\n"
     "  --time MS        how long each chain is repeated (default: 60)\n"
@@ -481,8 +494,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "segue-bench-decode: %s\n", segue_last_error()->message);
         return status == SEGUE_UNAVAILABLE ? EXIT_NO_DEVICE : EXIT_FAILED;
     }
-    const bool good = open_bench(&bench, &options) && measure_attentions(&bench, options.quick) &&
-                      measure_choices(&bench) && measure_norms(&bench);
+    const bool good =
+        open_bench(&bench, &options) && measure_attentions(&bench, options.quick) &&
+        measure_choices(&bench) && measure_norms(&bench) &&
+        segue_bench_decode_small(&bench.chains, bench.decode, bench.info.is_soft ? 1 : MAX_CALLS);
     close_bench(&bench);
     return good ? EXIT_GOOD : EXIT_FAILED;
 }

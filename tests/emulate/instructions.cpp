@@ -264,6 +264,11 @@ void arrive_expecting(const statement &s, state &state)
     barrier_arrive((uint32_t)get(s, state, 1), (uint32_t)get(s, state, 2));
 }
 
+void arrive_at_barrier(const statement &s, state &state)
+{
+    barrier_arrive((uint32_t)get(s, state, 1), 0);
+}
+
 void try_wait(const statement &s, state &state)
 {
     const bool done = barrier_try_wait((uint32_t)get(s, state, 1), (uint32_t)get(s, state, 2));
@@ -311,6 +316,7 @@ const struct {
     {"prefetch.global.L2", prefetch},
     {"mbarrier.init.shared.b64", init_barrier},
     {"mbarrier.arrive.expect_tx.shared.b64", arrive_expecting},
+    {"mbarrier.arrive.shared.b64", arrive_at_barrier},
     {"mbarrier.try_wait.parity.shared.b64", try_wait},
     {"fence.mbarrier_init.release.cluster", do_nothing},
     {"fence.proxy.async", do_nothing},

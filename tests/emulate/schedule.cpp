@@ -389,6 +389,9 @@ void yield()
 {
     if (++turns > max_turns)
         fail("waits for what never comes");
+    // It may wait for what threads at griddepcontrol.wait do after that.
+    while (self_block->at_grid_count > 0)
+        make_ready(self_block, self_block->at_grid[--self_block->at_grid_count]);
     make_ready(self_block, current);
     leave();
 }

@@ -214,6 +214,7 @@ static void multiply(const struct emulate_product *what, const struct int4_produ
         [GEMV_BIAS] = product->bias,
         [GEMV_RESIDUAL] = product->residual,
         [GEMV_FREQUENCIES] = (uint8_t *)product->frequencies,
+        [GEMV_KV_SCALES] = (uint8_t *)product->kv_scales,
         [GEMV_POSITION] = copy_of(product->positions, product->params.batch * sizeof(uint32_t)),
         [GEMV_K_CACHE] = copy_of(product->caches[0], cache_bytes),
         [GEMV_V_CACHE] = copy_of(product->caches[1], cache_bytes),

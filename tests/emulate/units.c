@@ -65,6 +65,16 @@ static const struct {
     {44, 900},
     {45, 800},
     {46, 900},
+    {48, 900},
+    {49, 800},
+    // Floats, where bytes would not be exact enough.
+    {54, 900},
+    // Several tiles at a time.
+    {55, 900},
+    {56, 900},
+    {57, 900},
+    {58, 900},
+    {59, 900},
 };
 
 uint32_t emulate_product_count(void)

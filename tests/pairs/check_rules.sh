@@ -5,7 +5,8 @@
 # which other tests bring about, and those in exempt-AREA.txt.
 #
 #   hal    by the pairs, of which PROGRAM notes what its wrong halves come to
-#   cuda   (calls of the driver that fail are the fault tests' business) and
+#   cuda   (calls of the driver that fail are the fault tests' business),
+#   kernels and
 #   trace  by unit tests and corpora: PROGRAMs that note where failures are raised; a program and its
 #          argument are joined by a colon. What is put right must pass there, too.
 set -eu
@@ -31,6 +32,7 @@ cd "$source"
 case $area in
   hal) files='hal/*.c' macros='(segue_fail|segue_fail_driver|segue_record_fail|fail_check)[(]' ;;
   cuda) files='cuda/*.c' macros='(segue_fail|segue_fail_driver)[(]' ;;
+  kernels) files='kernels/*/*.c' macros='quant_fail[(]' ;;
   trace) files='hal/trace/*.c' macros='(segue_trace_fail|segue_trace_fail_on|segue_json_fail)[(]' ;;
 esac
 # Split on purpose.

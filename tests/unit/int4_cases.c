@@ -52,7 +52,10 @@ static double draw_scale(struct int4_case *test, enum int4_flavour flavour)
 
 bool int4_flavour_fits(const struct segue_quant_gemv_params *params, enum int4_flavour flavour)
 {
-    return flavour != INT4_DENORMAL_SCALES || (params->flags & SEGUE_QUANT_SILU_MUL) == 0;
+    const bool pairs = (params->flags & SEGUE_QUANT_SILU_MUL) != 0;
+    if (flavour == INT4_OUTLIER)
+        return !pairs && params->matrix.rows < 100 && params->matrix.columns >= 512;
+    return flavour != INT4_DENORMAL_SCALES || !pairs;
 }
 
 void int4_case_make(struct int4_case *test, const struct segue_quant_matrix *matrix,
@@ -252,12 +255,18 @@ static void draw_heads(struct int4_product *product, struct int4_case *test)
     for (size_t which = 0; which < 2; which++)
         product->caches[which] =
             draw(test, params->result_type, product->cache_count, 0.0, 1.0, NULL);
+    if (!(params->flags & SEGUE_QUANT_KV_FP8))
+        return;
+    // Units that differ, and some so small that numbers are beyond the largest.
+    product->kv_scales = allocate(2 * heads->kv_heads * sizeof(float));
+    for (uint32_t i = 0; i < 2 * heads->kv_heads; i++)
+        product->kv_scales[i] = 0.0005f * (float)(1 + i * i);
 }
 
 void int4_product_make(struct int4_product *product, struct int4_case *test,
                        const struct segue_quant_gemv_params *params, enum int4_flavour flavour)
 {
-    *product = (struct int4_product){.params = *params};
+    *product = (struct int4_product){.params = *params, .flavour = flavour};
     product->params.matrix = test->matrix;
     const size_t columns = test->matrix.columns;
     const bool norm = (params->flags & SEGUE_QUANT_NORM) != 0;
@@ -265,6 +274,9 @@ void int4_product_make(struct int4_product *product, struct int4_case *test,
     const double mean = flavour == INT4_LARGE_MEAN ? 100.0 : 0.0;
     const double spread = flavour == INT4_DENORMAL_SCALES ? 1000.0 : 1.0;
     product->x = draw(test, x_type, params->batch * columns, mean, spread, &product->x_bytes);
+    // Just above a power of two, where units of it are largest.
+    for (size_t m = 0; m < params->batch && flavour == INT4_OUTLIER; m++)
+        int4_store(product->x, x_type, m * columns + columns / 3, 130.0);
     if (norm)
         product->norm = draw(test, SEGUE_QUANT_BF16, columns, 1.0, 0.5, NULL);
     if (params->flags & SEGUE_QUANT_BIAS)
@@ -288,6 +300,7 @@ void int4_product_free(struct int4_product *product)
     free(product->bias);
     free(product->residual);
     free(product->frequencies);
+    free(product->kv_scales);
     free(product->positions);
     for (size_t which = 0; which < 2; which++) {
         free(product->caches[which]);
@@ -313,14 +326,20 @@ double int4_product_tolerance(const struct int4_product *product)
 {
     const struct segue_quant_gemv_params *params = &product->params;
     // Half a unit of the type's last place for the one rounding of the result; normalised vectors
-    // are rounded once more on the way in.
+    // are rounded once more on the way in, and gate and up take both their share of it.
     double tolerance = 2e-5;
-    if (params->result_type == SEGUE_QUANT_BF16)
+    if (product->flavour == INT4_OUTLIER) // What quant.h allows.
+        tolerance = params->activation_type == SEGUE_QUANT_BF16 ? 2e-3 : 5e-4;
+    else if (params->result_type == SEGUE_QUANT_BF16)
         tolerance = product->out_count < 50 ? 4e-3 : 2e-3; // Few numbers may all round badly.
     else if (params->result_type == SEGUE_QUANT_F16)
         tolerance = 5e-4;
-    if (params->flags & SEGUE_QUANT_NORM)
-        tolerance = fmax(tolerance, params->activation_type == SEGUE_QUANT_BF16 ? 4e-3 : 5e-4);
+    if (params->flags & SEGUE_QUANT_NORM) {
+        const double rounding = params->activation_type == SEGUE_QUANT_BF16 ? 2e-3 : 5e-4;
+        tolerance = hypot(tolerance, rounding);
+        if (params->flags & SEGUE_QUANT_SILU_MUL)
+            tolerance = hypot(tolerance, rounding);
+    }
     return tolerance;
 }
 
@@ -332,12 +351,53 @@ void int4_product_check(const struct int4_product *product, const uint8_t *out)
                  int4_product_tolerance(product));
 }
 
+/** What e4m3 stands for. */
+static double load_fp8(uint8_t bits)
+{
+    const int exponent = bits >> 3 & 15, fraction = bits & 7;
+    const double size = exponent == 0 ? ldexp(fraction, -9) : ldexp(8 + fraction, exponent - 10);
+    return bits & 0x80 ? -size : size;
+}
+
+/** Each element is the nearest one, but for the error of the product. */
+static void check_fp8_cache(const struct int4_product *product, uint32_t which,
+                            const uint8_t *cache)
+{
+    const struct segue_quant_gemv_params *params = &product->params;
+    const double *expected = product->expected_caches[which];
+    const size_t size = 2 * (size_t)params->matrix.pair_stride;
+    double squares = 0.0, count = 0.0;
+    for (size_t i = 0; i < product->cache_count; i++) {
+        squares += isnan(expected[i]) ? 0.0 : pow(expected[i], 2.0);
+        count += isnan(expected[i]) ? 0.0 : 1.0;
+    }
+    for (size_t i = 0; i < product->cache_count; i++) {
+        if (isnan(expected[i])) {
+            if (cache[i] != product->caches[which][i])
+                fail_msg("%s: element %zu of cache %u has changed", int4_product_name(params), i,
+                         which);
+            continue;
+        }
+        const size_t head = i / size % params->heads.kv_heads;
+        const double unit = product->kv_scales[which * params->heads.kv_heads + head];
+        const double sought = fmin(fmax(expected[i] / unit, -448.0), 448.0);
+        const double off = 4.0 * int4_product_tolerance(product) * sqrt(squares / count) / unit;
+        if (!(fabs(load_fp8(cache[i]) - sought) <= fmax(fabs(sought) / 16.0, 0x1p-10) + off))
+            fail_msg("%s: element %zu of cache %u is %g units, not %g", int4_product_name(params),
+                     i, which, load_fp8(cache[i]), sought);
+    }
+}
+
 void int4_product_check_cache(const struct int4_product *product, uint32_t which,
                               const uint8_t *cache)
 {
     const enum segue_quant_type type = product->params.result_type;
     const double *expected = product->expected_caches[which];
     double difference = 0.0, whole = 0.0;
+    if (product->params.flags & SEGUE_QUANT_KV_FP8) {
+        check_fp8_cache(product, which, cache);
+        return;
+    }
     for (size_t i = 0; i < product->cache_count; i++) {
         const double actual = int4_load(cache, type, i);
         if (isnan(expected[i])) {
@@ -466,6 +526,22 @@ static const struct segue_quant_gemv_params shapes[] = {
     SHAPE(277, 1024, 4, 32, BF16, MIDDLE, 0, 8, BF16, F32, SEGUE_QUANT_BIAS | SEGUE_QUANT_RESIDUAL),
     // Several pieces of a normalised vector for each lane, and warps with unequal parts.
     SHAPE(32, 4736, 4, 32, BF16, MIDDLE, 0, 2, BF16, F32, SEGUE_QUANT_NORM),
+    // Rotation into caches of fp8.
+    HEADS_SHAPE(3, 1, 16, 512, 32, 1, BF16, SEGUE_QUANT_NORM | SEGUE_QUANT_KV_FP8),
+    HEADS_SHAPE(4, 2, 64, 160, 32, 3, F16, SEGUE_QUANT_BIAS | SEGUE_QUANT_KV_FP8),
+    // Batches that are whole parts of eight, in other formats.
+    SHAPE(72, 640, 4, 32, BF16, MIDDLE, 0, 32, BF16, F32, SEGUE_QUANT_RESIDUAL),
+    SHAPE(40, 416, 4, 32, F16, OFFSETS, 0, 64, F16, F32, SEGUE_QUANT_BIAS),
+    SHAPE(96, 384, 4, 128, BF16, MIDDLE, 48, 17, F16, F32, SEGUE_QUANT_SILU_MUL | SEGUE_QUANT_NORM),
+    SHAPE(57, 264, 8, 264, F16, MIDDLE, 0, 40, F16, F16, 0),
+    // Many columns a warp of f16, which bytes would not be exact enough for.
+    SHAPE(48, 10240, 4, 128, BF16, MIDDLE, 0, 1, F16, F32, 0),
+    // So many numbers of x that warps take several tiles at a time, with unequal parts of them.
+    SHAPE(71, 8576, 4, 128, BF16, MIDDLE, 0, 8, BF16, F32, SEGUE_QUANT_BIAS | SEGUE_QUANT_RESIDUAL),
+    SHAPE(70, 4736, 4, 32, F16, POINTS, 0, 14, F16, F16, 0),
+    SHAPE(80, 2208, 4, 32, BF16, MIDDLE, 40, 30, BF16, BF16, 0),
+    SHAPE(530, 1088, 4, 64, BF16, MIDDLE_OFFSETS, 0, 33, BF16, F32, SEGUE_QUANT_ARGMAX),
+    SHAPE(70, 4352, 8, 128, F16, POINTS, 0, 16, F16, F32, 0),
 };
 
 uint32_t int4_shape_count(void)

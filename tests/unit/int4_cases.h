@@ -26,11 +26,13 @@ enum int4_flavour {
     INT4_LARGE_MEAN,
     /** Scales are denormal numbers of their type, x is large. */
     INT4_DENORMAL_SCALES,
+    /** x in [-1, 1), but for one number that is far larger. */
+    INT4_OUTLIER,
     INT4_FLAVOUR_COUNT,
 };
 
-/** Whether the results are numbers of their type: a product of two gates with denormal scales is 0.
- */
+/** Whether the results are numbers of their type (a product of two gates with denormal scales is
+ * 0), and the flavour shows something that it does not show of other shapes. */
 bool int4_flavour_fits(const struct segue_quant_gemv_params *params, enum int4_flavour flavour);
 
 void int4_case_make(struct int4_case *test, const struct segue_quant_matrix *matrix,
@@ -50,6 +52,7 @@ void int4_store(void *array, enum segue_quant_type type, size_t i, double value)
 /** A product and what it must come to. */
 struct int4_product {
     struct segue_quant_gemv_params params;
+    enum int4_flavour flavour;
     /** [batch][columns], of the type that the kernel reads. */
     uint8_t *x;
     size_t x_bytes;
@@ -59,6 +62,8 @@ struct int4_product {
     uint8_t *residual;
     float *frequencies;
     uint32_t *positions;
+    /** What caches of fp8 are counted in, [k, v][head]. */
+    float *kv_scales;
     /** Of k and of v, before. */
     uint8_t *caches[2];
     size_t cache_count;

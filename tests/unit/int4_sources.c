@@ -436,6 +436,10 @@ static const struct int4_source_case cases[] = {
     CASE(COMPRESSED_TENSORS, 70, 128, 4, 32, MIDDLE, 0, F16, U8, 1, 0, 1),
     CASE(COMPRESSED_TENSORS, 6, 40, 8, 40, MIDDLE, 0, F32, U8, 1, 0, 0),
     CASE(COMPRESSED_TENSORS, 6, 128, 8, 64, MIDDLE, 0, F16, U8, 0, 0, 1),
+    CASE(ROWS, 19, 256, 4, 128, MIDDLE, TURNED, BF16, U8, 0, 0, 0),
+    CASE(ROWS_HIGH_FIRST, 19, 256, 4, 128, POINTS, SIGNED, F32, I8, 0, 0, 0),
+    CASE(ROWS, 19, 384, 8, 128, OFFSETS, SIGNED | TURNED, BF16, U8, 0, 0, 0),
+    CASE(GPTQ, 25, 384, 4, 128, MIDDLE, 0, BF16, U8, 1, 0, 1),
 };
 
 uint32_t int4_source_case_count(void)

@@ -217,14 +217,20 @@ static void make_fp8_rounding(struct kernel_case *test, const struct variant *v)
         q[i] = kernel_case_get(test, 0, i);
 }
 
-static uint32_t head_size_of(enum segue_decode_kernel kernel)
+/** What an attention kernel is, by its name. */
+struct attention {
+    uint32_t head_size;
+    bool fp8;
+    bool is_long;
+};
+
+static struct attention attention_of(enum segue_decode_kernel kernel)
 {
-    for (uint32_t size = 64; size <= 256; size *= 2) {
-        if (segue_gqa_decode_kernel(size, false) == kernel ||
-            segue_gqa_decode_kernel(size, true) == kernel)
-            return size;
-    }
-    return 0;
+    struct segue_executable_params params;
+    segue_kernels_get_decode(&params);
+    const char *name = params.entry_points[kernel].name;
+    return (struct attention){(uint32_t)atoi(strrchr(name, '_') + 1), strstr(name, "_fp8_") != NULL,
+                              strstr(name, "_long_") != NULL};
 }
 
 /** What one query head comes to: of elements `query` and on, with the kv head's scales. */
@@ -257,14 +263,16 @@ static void expect_head(const struct kernel_case *test, const struct segue_gqa_d
 /** a: heads, b: kv heads, c: splits, d: capacity, e: position. */
 static void make_gqa(struct kernel_case *test, const struct variant *v)
 {
-    const uint32_t head_size = head_size_of(v->kernel);
-    const bool fp8 = segue_gqa_decode_kernel(head_size, true) == v->kernel;
+    const struct attention kind = attention_of(v->kernel);
+    const uint32_t head_size = kind.head_size;
+    const bool fp8 = kind.fp8;
     const struct segue_gqa_decode_constants constants = {
         v->a, v->b, v->d, 0.25f, v->c, strncmp(v->what, "settled", 7) == 0};
     const enum kernel_case_type type = fp8 ? KERNEL_CASE_E4M3 : KERNEL_CASE_BF16;
     const size_t cache_count = (size_t)v->b * head_size * v->d;
     struct segue_gqa_decode_sizes sizes;
-    segue_gqa_decode_get_sizes(&constants, head_size, &sizes);
+    (kind.is_long ? segue_gqa_long_get_sizes : segue_gqa_decode_get_sizes)(&constants, head_size,
+                                                                           &sizes);
     const uint32_t q = kernel_case_bind(test, KERNEL_CASE_BF16, (size_t)v->a * head_size);
     kernel_case_bind(test, type, cache_count);
     kernel_case_bind(test, type, cache_count);
@@ -386,6 +394,8 @@ enum sample_content {
     SAMPLE_INFINITY,
     /** A temperature of 0. */
     SAMPLE_GREEDY,
+    /** The largest are equal, one for each pair of threads. */
+    SAMPLE_APART,
 };
 
 /** Index of the largest logit that is not taken yet; `count` where there is none. */
@@ -459,6 +469,8 @@ static void make_sample(struct kernel_case *test, const struct variant *v)
                             v->c == SAMPLE_NAN && (i == 7 || i == 9) ? -INFINITY : NAN);
         else if (v->c == SAMPLE_INFINITY && (i == 5 || i == 3000))
             kernel_case_set(test, logits, i, INFINITY);
+        else if (v->c == SAMPLE_APART) // One of each pair of threads.
+            kernel_case_set(test, logits, i, i % 2 == 0 && i < 128 ? 0.0 : -100.0);
     }
     uint32_t words[4] = {v->d, 0, 0, 0};
     philox4x32_10(values.seed, words);
@@ -513,6 +525,23 @@ static const struct variant variants[] = {
     {SEGUE_DECODE_GQA_FP8_128, "two splits", 4, 1, 2, 300, 290},
     {SEGUE_DECODE_GQA_FP8_128, "settled, nine heads a kv head", 9, 1, 8, 300, 271},
     {SEGUE_DECODE_GQA_FP8_256, "two splits", 2, 1, 2, 200, 177},
+    {SEGUE_DECODE_GQA_LONG_64, "context 1", 4, 2, 3, 9, 0},
+    {SEGUE_DECODE_GQA_LONG_64, "eight kv heads", 16, 8, 3, 160, 150},
+    {SEGUE_DECODE_GQA_LONG_64, "settled, shape of 1B", 32, 8, 2, 100, 64},
+    {SEGUE_DECODE_GQA_LONG_64, "one kv head", 2, 1, 12, 900, 800},
+    {SEGUE_DECODE_GQA_LONG_64, "settled, six kv heads", 6, 6, 2, 200, 140},
+    {SEGUE_DECODE_GQA_LONG_64, "settled, beyond the capacity", 2, 1, 1, 7, 9},
+    {SEGUE_DECODE_GQA_LONG_64, "large scores", 4, 1, 2, 300, 260},
+    {SEGUE_DECODE_GQA_LONG_64, "nineteen heads a kv head", 19, 1, 2, 100, 90},
+    {SEGUE_DECODE_GQA_LONG_64, "sixteen kv heads", 16, 16, 2, 90, 80},
+    {SEGUE_DECODE_GQA_LONG_128, "four splits", 3, 1, 4, 300, 243},
+    {SEGUE_DECODE_GQA_LONG_128, "settled, shape of 8B", 32, 8, 2, 90, 70},
+    {SEGUE_DECODE_GQA_LONG_256, "three splits", 2, 1, 3, 200, 177},
+    {SEGUE_DECODE_GQA_LONG_256, "settled, eight kv heads", 8, 8, 1, 70, 64},
+    {SEGUE_DECODE_GQA_LONG_FP8_64, "four splits", 4, 2, 4, 300, 256},
+    {SEGUE_DECODE_GQA_LONG_FP8_64, "settled, eight kv heads", 16, 8, 8, 200, 199},
+    {SEGUE_DECODE_GQA_LONG_FP8_128, "settled, nine heads a kv head", 9, 1, 8, 300, 271},
+    {SEGUE_DECODE_GQA_LONG_FP8_256, "two splits", 2, 1, 2, 200, 177},
     {SEGUE_DECODE_SILU_MUL, "one element", 1, 1, 0, 0, 0},
     {SEGUE_DECODE_SILU_MUL, "odd count", 1023, 8, 0, 0, 0},
     {SEGUE_DECODE_SILU_MUL, "large values", 100, 1000, 0, 0, 0},
@@ -542,6 +571,7 @@ static const struct variant variants[] = {
     {SEGUE_DECODE_SAMPLE_TOP_K, "nothing but NaN", 300, 10, SAMPLE_ALL_NAN, 8, 12},
     {SEGUE_DECODE_SAMPLE_TOP_K, "infinity", 5000, 10, SAMPLE_INFINITY, 9, 13},
     {SEGUE_DECODE_SAMPLE_TOP_K, "greedy", 5000, 10, SAMPLE_GREEDY, 10, 14},
+    {SEGUE_DECODE_SAMPLE_TOP_K, "one a pair", 3000, 64, SAMPLE_APART, 12, 15},
     {SEGUE_DECODE_RMS_NORM, "more than is kept", 9003, 0, 0, 0, 0},
 };
 
@@ -558,14 +588,17 @@ enum segue_decode_kernel kernel_case_kernel(uint32_t index)
 void kernel_case_make(uint32_t index, struct kernel_case *out_case)
 {
     static void (*const builders[])(struct kernel_case *, const struct variant *) = {
-        [SEGUE_DECODE_EMBED_INT4] = make_embed,   [SEGUE_DECODE_RMS_NORM] = make_rms_norm,
-        [SEGUE_DECODE_LINEAR_INT4] = make_linear, [SEGUE_DECODE_LINEAR_INT4_F32] = make_linear,
-        [SEGUE_DECODE_ROPE_KV] = make_rope,       [SEGUE_DECODE_ROPE_KV_FP8] = make_rope,
-        [SEGUE_DECODE_GQA_64] = make_gqa,         [SEGUE_DECODE_GQA_128] = make_gqa,
-        [SEGUE_DECODE_GQA_256] = make_gqa,        [SEGUE_DECODE_GQA_FP8_64] = make_gqa,
-        [SEGUE_DECODE_GQA_FP8_128] = make_gqa,    [SEGUE_DECODE_GQA_FP8_256] = make_gqa,
-        [SEGUE_DECODE_SILU_MUL] = make_silu_mul,  [SEGUE_DECODE_RESIDUAL_ADD] = make_residual_add,
-        [SEGUE_DECODE_ARGMAX] = make_argmax,      [SEGUE_DECODE_SAMPLE_TOP_K] = make_sample,
+        [SEGUE_DECODE_EMBED_INT4] = make_embed,     [SEGUE_DECODE_RMS_NORM] = make_rms_norm,
+        [SEGUE_DECODE_LINEAR_INT4] = make_linear,   [SEGUE_DECODE_LINEAR_INT4_F32] = make_linear,
+        [SEGUE_DECODE_ROPE_KV] = make_rope,         [SEGUE_DECODE_ROPE_KV_FP8] = make_rope,
+        [SEGUE_DECODE_GQA_64] = make_gqa,           [SEGUE_DECODE_GQA_128] = make_gqa,
+        [SEGUE_DECODE_GQA_256] = make_gqa,          [SEGUE_DECODE_GQA_FP8_64] = make_gqa,
+        [SEGUE_DECODE_GQA_FP8_128] = make_gqa,      [SEGUE_DECODE_GQA_FP8_256] = make_gqa,
+        [SEGUE_DECODE_SILU_MUL] = make_silu_mul,    [SEGUE_DECODE_RESIDUAL_ADD] = make_residual_add,
+        [SEGUE_DECODE_GQA_LONG_64] = make_gqa,      [SEGUE_DECODE_GQA_LONG_128] = make_gqa,
+        [SEGUE_DECODE_GQA_LONG_256] = make_gqa,     [SEGUE_DECODE_GQA_LONG_FP8_64] = make_gqa,
+        [SEGUE_DECODE_GQA_LONG_FP8_128] = make_gqa, [SEGUE_DECODE_GQA_LONG_FP8_256] = make_gqa,
+        [SEGUE_DECODE_ARGMAX] = make_argmax,        [SEGUE_DECODE_SAMPLE_TOP_K] = make_sample,
     };
     const struct variant *v = &variants[index];
     struct segue_executable_params params;

@@ -62,3 +62,13 @@ void nvrtc_check_cubin(void *program)
     assert_int_equal(nvrtc.get_cubin_size(program, &size), 0);
     assert_true(size > 0);
 }
+
+char *nvrtc_take_ptx(void *program)
+{
+    size_t size = 0;
+    assert_int_equal(nvrtc.get_ptx_size(program, &size), 0);
+    char *ptx = calloc(size + 1, 1);
+    assert_non_null(ptx);
+    assert_int_equal(nvrtc.get_ptx(program, ptx), 0);
+    return ptx;
+}

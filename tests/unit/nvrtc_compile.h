@@ -36,4 +36,7 @@ void *nvrtc_compile(const char *source, const char *what, const char *const *opt
 /** A program for a real architecture has code. */
 void nvrtc_check_cubin(void *program);
 
+/** The program's PTX; the caller frees it. */
+char *nvrtc_take_ptx(void *program);
+
 #endif // SEGUE_TESTS_NVRTC_COMPILE_H

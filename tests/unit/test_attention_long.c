@@ -22,6 +22,9 @@ struct work {
     segue_executable *decode;
     uint32_t head_size;
     bool fp8;
+    /** Not what is chosen for so many rows, but the kernels for fewer. */
+    bool by_clusters;
+    enum segue_decode_kernel kernel;
     struct segue_gqa_decode_constants constants;
     struct segue_gqa_decode_sizes sizes;
     segue_buffer *q, *k_cache, *v_cache, *scales, *position, *out, *arrived, *partials;
@@ -60,6 +63,23 @@ static segue_buffer *make_values(const struct work *work)
     return buffer;
 }
 
+static void choose(struct work *work, uint32_t multiprocessor_count)
+{
+    if (work->by_clusters) {
+        work->kernel = segue_gqa_decode_kernel(work->head_size, work->fp8);
+        work->constants.splits =
+            segue_gqa_decode_splits(&work->constants, work->head_size, multiprocessor_count);
+        segue_gqa_decode_get_sizes(&work->constants, work->head_size, &work->sizes);
+        return;
+    }
+    struct segue_gqa_decode chosen;
+    CHECK_OK(segue_gqa_decode_choose(&work->constants, work->head_size, work->fp8,
+                                     multiprocessor_count, &chosen));
+    work->kernel = chosen.kernel;
+    work->constants = chosen.constants;
+    work->sizes = chosen.sizes;
+}
+
 static void open_work(struct work *work)
 {
     struct segue_test *test = work->test;
@@ -70,9 +90,7 @@ static void open_work(struct work *work)
     for (uint32_t i = 0; i < HEADS * MAX_HEAD; i++)
         q[i] = one[0];
     segue_device_get_info(test->device, &info);
-    work->constants.splits = segue_gqa_decode_splits(&work->constants, work->head_size,
-                                                     (uint32_t)info.multiprocessor_count);
-    segue_gqa_decode_get_sizes(&work->constants, work->head_size, &work->sizes);
+    choose(work, (uint32_t)info.multiprocessor_count);
     work->q = segue_test_buffer(test, (uint64_t)HEADS * work->head_size * 2);
     CHECK_OK(segue_buffer_write(work->q, 0, q, (uint64_t)HEADS * work->head_size * 2));
     work->k_cache = segue_test_zeros(test, (uint64_t)ROWS * work->head_size / (work->fp8 ? 4 : 2));
@@ -106,7 +124,7 @@ static void attend(const struct work *work, uint16_t out[HEADS * MAX_HEAD])
     }
     const struct segue_dispatch dispatch = {
         .executable = work->decode,
-        .entry_point = (uint32_t)segue_gqa_decode_kernel(work->head_size, work->fp8),
+        .entry_point = (uint32_t)work->kernel,
         .grid = {work->sizes.grid, 1, 1},
         .bindings = bindings,
         .binding_count = count,
@@ -153,7 +171,7 @@ static void check_one_row(const struct work *work, uint32_t row)
 }
 
 static void check_long(struct segue_test *test, segue_executable *decode, uint32_t head_size,
-                       bool fp8, bool settled)
+                       bool fp8, bool by_clusters)
 {
     static const uint32_t rows[] = {0, ROWS / 2 + 1, ROWS - 2, ROWS - 1};
     struct work work = {
@@ -161,8 +179,12 @@ static void check_long(struct segue_test *test, segue_executable *decode, uint32
         .decode = decode,
         .head_size = head_size,
         .fp8 = fp8,
-        .constants =
-            {.heads = HEADS, .kv_heads = 1, .capacity = ROWS, .scale = 1.0f, .settled = settled},
+        .by_clusters = by_clusters,
+        .constants = {.heads = HEADS,
+                      .kv_heads = 1,
+                      .capacity = ROWS,
+                      .scale = 1.0f,
+                      .settled = (head_size != 128) != fp8},
     };
     open_work(&work);
     check_all_rows(&work);
@@ -183,10 +205,11 @@ static void test_long_contexts(void **state)
     struct segue_device_info info;
     segue_device_get_info(test->device, &info);
     for (uint32_t head_size = 64; head_size <= MAX_HEAD; head_size *= 2) {
-        if (!info.is_soft || head_size == 64)
-            check_long(test, decode, head_size, false, head_size != 128);
-        if (!info.is_soft || head_size == 128)
-            check_long(test, decode, head_size, true, head_size == 128);
+        for (uint32_t i = 0; i < 4; i++) {
+            const bool fp8 = i % 2, by_clusters = i / 2;
+            if (!info.is_soft || (head_size == 64 && i == 0) || (head_size == 128 && i == 3))
+                check_long(test, decode, head_size, fp8, by_clusters);
+        }
     }
     segue_executable_destroy(decode);
 }

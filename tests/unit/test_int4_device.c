@@ -3,8 +3,12 @@
 // on the software driver its references behind the whole path. Packing must give the bytes that C
 // gives, products are compared with double precision. Every buffer is a view between guard bytes.
 #include "int4_cases.h"
+#include "int4_flags.h"
+#include "layout.h"
 #include "test.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define GUARD_BYTES 256
@@ -160,6 +164,83 @@ static void test_packing(void **state)
     }
 }
 
+/** Packs, or unpacks, rows of a matrix with pairs. Their plain rows are gathered as the header
+ * says: of part of a stretch the first halves of all pairs, then the second ones. */
+static void run_piece(struct segue_test *test, segue_executable *packing,
+                      const struct int4_case *matrix, struct segue_quant_rows rows,
+                      struct segue_buffer_ref packed)
+{
+    const uint32_t stride = matrix->matrix.pair_stride;
+    const bool is_whole = rows.first % (2 * stride) == 0 && rows.count % (2 * stride) == 0;
+    const uint8_t *const plain[] = {matrix->plain.weights, matrix->plain.scales,
+                                    matrix->plain.zeros};
+    struct segue_quant_plain_sizes row;
+    segue_quant_get_plain_sizes(&matrix->matrix, 1, &row);
+    const uint64_t row_bytes[] = {row.weights_bytes, row.scales_bytes, row.zeros_bytes};
+    uint8_t *pieces[3];
+    struct view in[3] = {{0}}, back[3] = {{0}};
+    for (uint32_t k = 0; k < 3; k++) {
+        const uint64_t bytes = row_bytes[k];
+        pieces[k] = malloc(rows.count * bytes + 1);
+        assert_non_null(pieces[k]);
+        for (uint32_t i = 0; i < rows.count && bytes != 0; i++)
+            memcpy(pieces[k] + quant_plain_row(i, is_whole ? stride : rows.count / 2) * bytes,
+                   plain[k] + quant_plain_row(rows.first + i, stride) * bytes, bytes);
+        if (bytes == 0)
+            continue;
+        open_view(test, pieces[k], rows.count * bytes, &in[k]);
+        open_view(test, NULL, rows.count * bytes, &back[k]);
+    }
+    const struct segue_quant_pack_buffers from = {in[0].ref, in[1].ref, in[2].ref, packed};
+    const struct segue_quant_pack_buffers to = {back[0].ref, back[1].ref, back[2].ref, packed};
+    segue_command_buffer *commands = segue_test_begin(test);
+    CHECK_OK(segue_quant_cmd_pack(commands, packing, &matrix->matrix, rows, &from));
+    CHECK_OK(segue_cmd_barrier(commands, NULL));
+    CHECK_OK(segue_quant_cmd_unpack(commands, packing, &matrix->matrix, rows, &to));
+    segue_test_run(test, commands);
+    segue_test_destroy(test, commands);
+    for (uint32_t k = 0; k < 3; k++) {
+        if (back[k].block)
+            expect_bytes(&back[k], pieces[k]);
+        close_view(test, &in[k]);
+        close_view(test, &back[k]);
+        free(pieces[k]);
+    }
+}
+
+/** A tile of pairs, the rest of its stretch, and all further stretches. */
+static void test_pieces_with_pairs(void **state)
+{
+    struct segue_test *test = *state;
+    segue_executable *packing = open_packing(test);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < int4_shape_count(); i++) {
+        const struct segue_quant_matrix shape = int4_shape(i).matrix;
+        const uint32_t stretch = 2 * shape.pair_stride;
+        if (stretch <= 16)
+            continue;
+        struct int4_case matrix;
+        struct view packed;
+        int4_case_make(&matrix, &shape, INT4_USUAL, i);
+        const uint64_t size_bytes = segue_quant_packed_size_bytes(&shape);
+        uint8_t *expected = malloc(size_bytes);
+        assert_non_null(expected);
+        CHECK_OK(segue_quant_pack(&shape, (struct segue_quant_rows){0, shape.rows}, &matrix.plain,
+                                  expected));
+        open_view(test, NULL, size_bytes, &packed);
+        const struct segue_quant_rows pieces[] = {
+            {0, 16}, {16, stretch - 16}, {stretch, shape.rows - stretch}};
+        for (uint32_t k = 0; k < 3 && pieces[k].first < shape.rows; k++)
+            run_piece(test, packing, &matrix, pieces[k], packed.ref);
+        expect_bytes(&packed, expected);
+        close_view(test, &packed);
+        free(expected);
+        int4_case_free(&matrix);
+        count++;
+    }
+    assert_true(count > 3);
+}
+
 static void open_if(struct segue_test *test, const void *data, uint64_t size_bytes,
                     struct view *out_view)
 {
@@ -258,13 +339,14 @@ static void check_product(struct segue_test *test, const struct segue_quant_gemv
 {
     enum { REPEATS = 2 };
     const struct segue_quant_matrix *matrix = &product->params.matrix;
-    struct view x, norm, bias, residual, frequencies;
+    struct view x, norm, bias, residual, frequencies, kv_scales;
     struct results results[REPEATS];
     open_view(test, product->x, product->x_bytes, &x);
     open_if(test, product->norm, (uint64_t)matrix->columns * 2, &norm);
     open_if(test, product->bias, (uint64_t)matrix->rows * 4, &bias);
     open_if(test, product->residual, gemv->out_size_bytes, &residual);
     open_if(test, product->frequencies, (uint64_t)matrix->pair_stride * 4, &frequencies);
+    open_if(test, product->kv_scales, (uint64_t)product->params.heads.kv_heads * 8, &kv_scales);
     for (uint32_t i = 0; i < REPEATS; i++)
         open_results(test, gemv, product, &results[i]);
     struct segue_quant_gemv_buffers buffers = {.x = x.ref,
@@ -272,7 +354,8 @@ static void check_product(struct segue_test *test, const struct segue_quant_gemv
                                                .norm = norm.ref,
                                                .bias = bias.ref,
                                                .residual = residual.ref,
-                                               .frequencies = frequencies.ref};
+                                               .frequencies = frequencies.ref,
+                                               .kv_scales = kv_scales.ref};
     multiply(test, gemv, &buffers, results, REPEATS);
     check_results(product, results);
     for (uint32_t i = 0; i < REPEATS; i++)
@@ -282,6 +365,24 @@ static void check_product(struct segue_test *test, const struct segue_quant_gemv
     close_view(test, &bias);
     close_view(test, &residual);
     close_view(test, &frequencies);
+    close_view(test, &kv_scales);
+}
+
+static void check_matrix(struct segue_test *test, segue_executable *packing,
+                         const struct segue_quant_gemv *gemv,
+                         const struct segue_quant_gemv_params *params, enum int4_flavour flavour,
+                         uint64_t seed)
+{
+    struct int4_case matrix;
+    struct int4_product product;
+    struct view packed;
+    int4_case_make(&matrix, &params->matrix, flavour, seed);
+    int4_product_make(&product, &matrix, params, flavour);
+    make_packed(test, packing, &matrix, false, &packed);
+    check_product(test, gemv, &product, packed.ref);
+    close_view(test, &packed);
+    int4_product_free(&product);
+    int4_case_free(&matrix);
 }
 
 static void test_products(void **state)
@@ -293,120 +394,111 @@ static void test_products(void **state)
         struct segue_quant_gemv gemv;
         CHECK_OK(segue_quant_gemv_create(test->device, &params, &gemv));
         for (int flavour = 0; flavour < INT4_FLAVOUR_COUNT; flavour++) {
-            if (!int4_flavour_fits(&params, (enum int4_flavour)flavour))
-                continue;
-            struct int4_case matrix;
-            struct int4_product product;
-            struct view packed;
-            int4_case_make(&matrix, &params.matrix, (enum int4_flavour)flavour, i);
-            int4_product_make(&product, &matrix, &params, (enum int4_flavour)flavour);
-            make_packed(test, packing, &matrix, false, &packed);
-            check_product(test, &gemv, &product, packed.ref);
-            close_view(test, &packed);
-            int4_product_free(&product);
-            int4_case_free(&matrix);
+            if (int4_flavour_fits(&params, (enum int4_flavour)flavour))
+                check_matrix(test, packing, &gemv, &params, (enum int4_flavour)flavour, i);
         }
         segue_quant_gemv_destroy(&gemv);
     }
 }
 
-static void test_refusals(void **state)
+/** More rows than a GPU takes at a time, where each warp takes several tiles of them at once. */
+static void test_many_rows(void **state)
 {
-    struct segue_test *test = *state;
-    CHECK_OK(segue_quant_register(test->device));
-    struct segue_quant_gemv gemv;
-    struct segue_quant_gemv_params good = {
-        .matrix = {.name = "layers.3.up", .rows = 64, .columns = 256, .bits = 4, .group_size = 32},
-        .batch = 1,
-        .result_type = SEGUE_QUANT_F32,
+    static const struct segue_quant_gemv_params shapes[] = {
+        {.matrix = {.rows = 34000, .columns = 1024, .bits = 4, .group_size = 128},
+         .batch = 33,
+         .result_type = SEGUE_QUANT_F32},
+        {.matrix = {.rows = 8500, .columns = 2208, .bits = 4, .group_size = 32},
+         .batch = 30,
+         .result_type = SEGUE_QUANT_F32},
     };
-    struct segue_quant_gemv_params bad = good;
-    bad.batch = 65;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "\"layers.3.up\": batch is 65");
-    bad.batch = 0;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "batch is 0");
-    bad = good;
-    bad.activation_type = SEGUE_QUANT_F32;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "activation_type is 2");
-    bad = good;
-    bad.result_type = (enum segue_quant_type)3;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "result_type is 3");
-    bad = good;
-    bad.flags = 0x100;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "flags is 0x100");
-    bad.flags = SEGUE_QUANT_SILU_MUL;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "pair_stride is 0");
-    bad.matrix.pair_stride = 32;
-    bad.flags |= SEGUE_QUANT_BIAS;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "SEGUE_QUANT_BIAS");
-    bad = good;
-    bad.flags = SEGUE_QUANT_ADVANCE;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "SEGUE_QUANT_ADVANCE goes with SEGUE_QUANT_ARGMAX");
-    bad.flags = SEGUE_QUANT_ROPE_KV | SEGUE_QUANT_RESIDUAL;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "flags is 0x12; SEGUE_QUANT_ROPE_KV goes with");
-    bad.flags = SEGUE_QUANT_ROPE_KV;
-    bad.matrix.pair_stride = 8;
-    bad.heads = (struct segue_quant_heads){.heads = 2, .kv_heads = 2, .capacity = 5};
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "2 heads and 2 kv_heads of 2 * 8 rows with a capacity of 5");
-    bad.heads.kv_heads = 1;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_INVALID_ARGUMENT,
-                "result_type is 2; SEGUE_QUANT_ROPE_KV writes");
-    bad = good;
-    bad.matrix.columns = 1u << 18;
-    bad.flags = SEGUE_QUANT_NORM;
-    CHECK_ERROR(segue_quant_gemv_create(test->device, &bad, &gemv), SEGUE_UNIMPLEMENTED,
-                "262144 columns");
-    CHECK_ERROR(segue_quant_gemv_create(test->device, NULL, &gemv), SEGUE_INVALID_ARGUMENT,
-                "params is NULL");
-
-    CHECK_OK(segue_quant_gemv_create(test->device, &good, &gemv));
-    struct view memory;
-    open_view(test, NULL, gemv.packed_size_bytes, &memory);
-    struct segue_quant_gemv_buffers buffers = {
-        .x = memory.ref, .packed = memory.ref, .out = memory.ref};
-    buffers.packed.length_bytes--;
-    segue_command_buffer *commands = segue_test_begin(test);
-    CHECK_ERROR(segue_quant_cmd_gemv(commands, &gemv, &buffers), SEGUE_OUT_OF_RANGE,
-                "packed has 9215 bytes; it needs 9216");
-    CHECK_ERROR(segue_quant_cmd_gemv(commands, &gemv, NULL), SEGUE_INVALID_ARGUMENT,
-                "buffers is NULL");
-    segue_quant_gemv_destroy(&gemv);
-    CHECK_ERROR(segue_quant_cmd_gemv(commands, &gemv, &buffers), SEGUE_INVALID_ARGUMENT,
-                "gemv->executable is NULL");
-    segue_test_destroy(test, commands);
+    struct segue_test *test = *state;
+    struct segue_device_info info;
+    segue_device_get_info(test->device, &info);
+    if (info.is_soft)
+        skip(); // Its references know no tiles.
+    segue_executable *packing = open_packing(test);
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        struct segue_quant_gemv gemv;
+        CHECK_OK(segue_quant_gemv_create(test->device, &shapes[i], &gemv));
+        check_matrix(test, packing, &gemv, &shapes[i], INT4_USUAL, i);
+        segue_quant_gemv_destroy(&gemv);
+    }
 }
 
-static void test_packing_refusals(void **state)
+static void check_flags(struct segue_test *test, segue_executable *packing, uint32_t flags)
+{
+    const struct segue_quant_gemv_params params = int4_flags_shape(flags);
+    struct segue_quant_gemv gemv;
+    if (!int4_flags_fit(flags)) {
+        char text[32];
+        snprintf(text, sizeof(text), "\"flags\": flags is 0x%x; ", flags);
+        CHECK_ERROR(segue_quant_gemv_create(test->device, &params, &gemv), SEGUE_INVALID_ARGUMENT,
+                    text);
+        return;
+    }
+    struct int4_case matrix;
+    struct int4_product product;
+    struct view packed;
+    CHECK_OK(segue_quant_gemv_create(test->device, &params, &gemv));
+    int4_case_make(&matrix, &params.matrix, INT4_USUAL, flags);
+    int4_product_make(&product, &matrix, &params, INT4_USUAL);
+    make_packed(test, packing, &matrix, false, &packed);
+    check_product(test, &gemv, &product, packed.ref);
+    close_view(test, &packed);
+    int4_product_free(&product);
+    int4_case_free(&matrix);
+    segue_quant_gemv_destroy(&gemv);
+}
+
+/** Each set of flags is refused, or its product right. */
+static void test_flags(void **state)
 {
     struct segue_test *test = *state;
     segue_executable *packing = open_packing(test);
-    const struct segue_quant_matrix matrix = {
-        .name = "layers.3.up", .rows = 64, .columns = 256, .bits = 4, .group_size = 32};
-    struct view memory;
-    open_view(test, NULL, segue_quant_packed_size_bytes(&matrix), &memory);
-    struct segue_quant_pack_buffers buffers = {memory.ref, memory.ref, memory.ref, memory.ref};
-    segue_command_buffer *commands = segue_test_begin(test);
-    CHECK_ERROR(segue_quant_cmd_pack(commands, packing, &matrix, (struct segue_quant_rows){8, 16},
-                                     &buffers),
-                SEGUE_INVALID_ARGUMENT, "\"layers.3.up\": 16 rows from row 8");
-    CHECK_ERROR(
-        segue_quant_cmd_unpack(commands, packing, &matrix, (struct segue_quant_rows){0, 64}, NULL),
-        SEGUE_INVALID_ARGUMENT, "buffers is NULL");
-    buffers.packed.length_bytes -= 1;
-    CHECK_ERROR(segue_quant_cmd_pack(commands, packing, &matrix, (struct segue_quant_rows){0, 64},
-                                     &buffers),
-                SEGUE_OUT_OF_RANGE, "packed has 9215 bytes; the matrix needs 9216");
-    segue_test_destroy(test, commands);
+    for (uint32_t flags = 0; flags < INT4_FLAG_SETS; flags++)
+        check_flags(test, packing, flags);
+}
+
+/** NaN is never the largest: with rows of NaN and of minus infinity it is the first of these, with
+ *  nothing but NaN row 0. */
+static void test_largest_beside_nan(void **state)
+{
+    struct segue_test *test = *state;
+    segue_executable *packing = open_packing(test);
+    const struct segue_quant_gemv_params params =
+        int4_flags_shape(SEGUE_QUANT_BIAS | SEGUE_QUANT_ARGMAX);
+    struct segue_quant_gemv gemv;
+    CHECK_OK(segue_quant_gemv_create(test->device, &params, &gemv));
+    for (uint32_t numbers = 0; numbers < 2; numbers++) {
+        struct int4_case matrix;
+        struct int4_product product;
+        struct view packed, x, bias;
+        struct results results;
+        int4_case_make(&matrix, &params.matrix, INT4_USUAL, 1);
+        int4_product_make(&product, &matrix, &params, INT4_USUAL);
+        for (uint32_t row = 0; row < params.matrix.rows; row++)
+            int4_store(product.bias, SEGUE_QUANT_F32, row,
+                       numbers != 0 && row % 20 == 13 ? -INFINITY : NAN);
+        make_packed(test, packing, &matrix, false, &packed);
+        open_view(test, product.x, product.x_bytes, &x);
+        open_view(test, product.bias, (uint64_t)params.matrix.rows * 4, &bias);
+        open_results(test, &gemv, &product, &results);
+        struct segue_quant_gemv_buffers buffers = {
+            .x = x.ref, .packed = packed.ref, .bias = bias.ref};
+        multiply(test, &gemv, &buffers, &results, 1);
+        uint32_t *tokens = (uint32_t *)read_view(&results.token);
+        for (uint32_t m = 0; m < params.batch; m++)
+            assert_int_equal(tokens[m], numbers != 0 ? 13 : 0);
+        free(tokens);
+        close_results(test, &results);
+        close_view(test, &bias);
+        close_view(test, &x);
+        close_view(test, &packed);
+        int4_product_free(&product);
+        int4_case_free(&matrix);
+    }
+    segue_quant_gemv_destroy(&gemv);
 }
 
 /** Vectors of 2 and of 4 bytes an element; an element is its place. */
@@ -445,31 +537,6 @@ static void test_reordering(void **state)
     segue_executable *packing = open_packing(test);
     check_reordering(test, packing, 2);
     check_reordering(test, packing, 4);
-
-    struct view memory;
-    open_view(test, NULL, 64, &memory);
-    const struct segue_quant_reorder_constants good = {16, 2, 2};
-    const struct {
-        struct segue_quant_reorder_constants constants;
-        const char *text;
-    } bad[] = {
-        {{0, 1, 2}, "columns is 0"},        {{(1u << 20) + 1, 1, 2}, "columns is 1048577"},
-        {{16, 0, 2}, "batch is 0"},         {{16, 65, 2}, "batch is 65"},
-        {{16, 1, 8}, "element_bytes is 8"},
-    };
-    struct segue_quant_reorder_buffers buffers = {memory.ref, memory.ref, memory.ref};
-    segue_command_buffer *commands = segue_test_begin(test);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, &bad[i].constants, &buffers),
-                    SEGUE_INVALID_ARGUMENT, bad[i].text);
-    CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, NULL, &buffers), SEGUE_INVALID_ARGUMENT,
-                "constants is NULL");
-    CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, &good, NULL), SEGUE_INVALID_ARGUMENT,
-                "buffers is NULL");
-    buffers.order.length_bytes = 63;
-    CHECK_ERROR(segue_quant_cmd_reorder(commands, packing, &good, &buffers), SEGUE_OUT_OF_RANGE,
-                "order has 63 bytes; it needs 64");
-    segue_test_destroy(test, commands);
 }
 
 int main(void)
@@ -478,8 +545,9 @@ int main(void)
     if (unprepared)
         return unprepared;
     const struct CMUnitTest tests[] = {
-        segue_test_case(test_packing),    segue_test_case(test_products),
-        segue_test_case(test_refusals),   segue_test_case(test_packing_refusals),
+        segue_test_case(test_packing),    segue_test_case(test_pieces_with_pairs),
+        segue_test_case(test_products),   segue_test_case(test_many_rows),
+        segue_test_case(test_flags),      segue_test_case(test_largest_beside_nan),
         segue_test_case(test_reordering),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decode kernels' source through NVRTC, for real architectures and to PTX.
+// The decode kernels' source, and that of checksums, through NVRTC: for real architectures, and to
+// PTX, in which nothing is touched too early.
+#include "checksum_source.h"
 #include "nvrtc_compile.h"
+#include "ptx_wait.h"
 
 #include <segue/kernels.h>
 
@@ -39,6 +42,18 @@ static void test_architectures(void **state)
     }
 }
 
+static void test_checksum(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"-arch=sm_80", "-arch=sm_89", "-arch=sm_90",
+                                          "-arch=sm_100", "-arch=sm_120"};
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        void *program = nvrtc_compile(segue_checksum_source, "checksum", &options[i], 1);
+        nvrtc_check_cubin(program);
+        assert_int_equal(nvrtc.destroy(&program), 0);
+    }
+}
+
 /** The size in bits that PTX gives parameter `index` of an entry point; 0 if it has none such. */
 static unsigned ptx_parameter_bits(const char *ptx, const char *entry_name, uint32_t index)
 {
@@ -59,6 +74,21 @@ static unsigned ptx_parameter_bits(const char *ptx, const char *entry_name, uint
     return bits;
 }
 
+/** What other kernels may write until this one has waited. Attention reads the position and caches
+ * before, if it is told that it may. */
+static uint32_t late_bindings(const struct segue_entry_point *entry)
+{
+    uint32_t late = 0;
+    for (uint32_t i = 0; i < entry->parameter_count; i++) {
+        const struct segue_parameter *parameter = &entry->parameters[i];
+        if (parameter->kind == SEGUE_PARAMETER_BINDING &&
+            parameter->access != SEGUE_ACCESS_CONSTANT)
+            late |= 1u << i;
+    }
+    const bool has_scales = strstr(entry->name, "fp8") != NULL;
+    return strstr(entry->name, "_gqa_") ? late & ~(has_scales ? 0x16u : 0x0Eu) : late;
+}
+
 static void test_all_have_declared_parameters(void **state)
 {
     (void)state;
@@ -66,11 +96,7 @@ static void test_all_have_declared_parameters(void **state)
     segue_kernels_get_decode(&params);
     void *program = compile("-arch=sm_90", NULL);
     nvrtc_check_cubin(program);
-    size_t size = 0;
-    assert_int_equal(nvrtc.get_ptx_size(program, &size), 0);
-    char *ptx = calloc(size + 1, 1);
-    assert_non_null(ptx);
-    assert_int_equal(nvrtc.get_ptx(program, ptx), 0);
+    char *ptx = nvrtc_take_ptx(program);
     for (uint32_t i = 0; i < params.entry_point_count; i++) {
         const struct segue_entry_point *entry = &params.entry_points[i];
         char text[96];
@@ -88,6 +114,9 @@ static void test_all_have_declared_parameters(void **state)
         assert_non_null(strstr(body, ".maxntid "));
         assert_int_equal(sscanf(strstr(body, ".maxntid "), ".maxntid %u", &threads), 1);
         assert_int_equal(threads, entry->block_size[0]);
+        const char *problem = ptx_wait_problem(ptx, entry->name, late_bindings(entry));
+        if (problem)
+            fail_msg("%s", problem);
     }
     free(ptx);
     assert_int_equal(nvrtc.destroy(&program), 0);
@@ -99,6 +128,7 @@ int main(void)
         return SKIPPED;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_architectures),
+        cmocka_unit_test(test_checksum),
         cmocka_unit_test(test_all_have_declared_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@
 #define SEGUE_KERNELS_H
 
 #include <segue/base.h>
+#include <segue/command_buffer.h>
 #include <segue/executable.h>
 #include <segue/soft.h>
 
@@ -59,7 +60,8 @@ enum segue_decode_kernel {
     SEGUE_DECODE_LINEAR_INT4_F32 = 3,
     /**
      * Rotary embedding of q and k (element i with element i + head_size / 2 of a head, by the angle
-     * position * frequencies[i]) and row `position` of both caches. Block 128, grid
+     * position * frequencies[i]) and row `position` of both caches. Angles are f32, as in the
+     * models' own programs: up to position 131,072 they are off by 0.008 at most. Block 128, grid
      * (heads + kv_heads) * head_size / 2 / 128.
      * q: read_write, bf16 [heads][head_size]; k, v: read, bf16 [kv_heads][head_size]; frequencies:
      * constant, f32 [head_size / 2] (see segue_rope_frequencies); position: read, u32 (beyond the
@@ -119,7 +121,19 @@ enum segue_decode_kernel {
      * it. Constant: count, u32, 1 to 2^31 - 1.
      */
     SEGUE_DECODE_SAMPLE_TOP_K = 15,
-    SEGUE_DECODE_KERNEL_COUNT = 16,
+    /**
+     * SEGUE_DECODE_GQA_64 and the others for caches of many rows: bindings and constants are
+     * theirs, but that partials is aligned to 16. Grid and sizes: segue_gqa_long_get_sizes. On
+     * compute capability 9.0 and above rows are copied in bulk. Results differ from theirs by the
+     * order of sums.
+     */
+    SEGUE_DECODE_GQA_LONG_64 = 16,
+    SEGUE_DECODE_GQA_LONG_128 = 17,
+    SEGUE_DECODE_GQA_LONG_256 = 18,
+    SEGUE_DECODE_GQA_LONG_FP8_64 = 19,
+    SEGUE_DECODE_GQA_LONG_FP8_128 = 20,
+    SEGUE_DECODE_GQA_LONG_FP8_256 = 21,
+    SEGUE_DECODE_KERNEL_COUNT = 22,
 };
 
 /** Of SEGUE_DECODE_EMBED_INT4. */
@@ -185,10 +199,61 @@ SEGUE_API enum segue_decode_kernel segue_gqa_decode_kernel(uint32_t head_size, b
 SEGUE_API uint32_t segue_gqa_decode_splits(const struct segue_gqa_decode_constants *constants,
                                            uint32_t head_size, uint32_t multiprocessor_count);
 
-/** Sizes of a launch; constants->kv_heads is not 0. Thread-safe. */
+/** Sizes of a launch; all 0 where kv_heads is, or is more than heads. Thread-safe. */
 SEGUE_API void segue_gqa_decode_get_sizes(const struct segue_gqa_decode_constants *constants,
                                           uint32_t head_size,
                                           struct segue_gqa_decode_sizes *out_sizes);
+
+/** The same of the SEGUE_DECODE_GQA_LONG kernels. Thread-safe. */
+SEGUE_API void segue_gqa_long_get_sizes(const struct segue_gqa_decode_constants *constants,
+                                        uint32_t head_size,
+                                        struct segue_gqa_decode_sizes *out_sizes);
+
+/** Attention as it is best on a device; plain data. */
+struct segue_gqa_decode {
+    /** One of the SEGUE_DECODE_GQA kernels, by the capacity. */
+    enum segue_decode_kernel kernel;
+    /** With splits. */
+    struct segue_gqa_decode_constants constants;
+    uint32_t head_size;
+    bool fp8;
+    struct segue_gqa_decode_sizes sizes;
+};
+
+/** The buffers of a launch of attention; see SEGUE_DECODE_GQA_64. */
+struct segue_gqa_decode_buffers {
+    struct segue_buffer_ref q;
+    struct segue_buffer_ref k_cache;
+    struct segue_buffer_ref v_cache;
+    /** With fp8 only. */
+    struct segue_buffer_ref scales;
+    struct segue_buffer_ref position;
+    struct segue_buffer_ref out;
+    /** sizes.arrived_bytes, sizes.partials_bytes. */
+    struct segue_buffer_ref arrived;
+    struct segue_buffer_ref partials;
+};
+
+/**
+ * Chooses kernel, splits and sizes for a device of that many multiprocessors (segue_device_info).
+ * @param constants  splits 0: what is best; other splits are kept.
+ * Fails with SEGUE_INVALID_ARGUMENT where heads, kv_heads or capacity is 0, heads is not a multiple
+ * of kv_heads, there is no kernel for head_size, or settled is neither 0 nor 1; with
+ * SEGUE_OUT_OF_RANGE where 64 bits do not count a cache's bytes, or splits is above 512. The
+ * message names what and its value. Thread-safe.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_gqa_decode_choose(
+    const struct segue_gqa_decode_constants *constants, uint32_t head_size, bool fp8,
+    uint32_t multiprocessor_count, struct segue_gqa_decode *out_attention);
+
+/**
+ * Records attention: segue_cmd_dispatch of `decode`, the executable of segue_kernels_get_decode.
+ * References may be longer than what is used of them. Fails as segue_gqa_decode_choose does, with
+ * SEGUE_OUT_OF_RANGE where a reference is too short, and as segue_cmd_dispatch does.
+ */
+SEGUE_API SEGUE_MUST_CHECK segue_status segue_cmd_gqa_decode(
+    segue_command_buffer *command_buffer, segue_executable *decode,
+    const struct segue_gqa_decode *attention, const struct segue_gqa_decode_buffers *buffers);
 
 /** Candidates that SEGUE_DECODE_SAMPLE_TOP_K draws from at most. */
 #define SEGUE_SAMPLE_MAX_TOP_K 64

@@ -181,7 +181,7 @@ struct segue_quant_pack_buffers {
     struct segue_buffer_ref scales;
     /** Not looked at where the format has none. */
     struct segue_buffer_ref zeros;
-    /** The whole packed matrix: the command takes the part that it needs. */
+    /** The whole packed matrix, aligned to 16: the command takes the part that it needs. */
     struct segue_buffer_ref packed;
 };
 
@@ -218,7 +218,7 @@ struct segue_quant_reorder_constants {
     uint32_t element_bytes;
 };
 
-/** The memory of a reordering command. */
+/** The memory of a reordering command; all of it is aligned to 4. */
 struct segue_quant_reorder_buffers {
     /** [batch][columns]. */
     struct segue_buffer_ref x;
@@ -255,8 +255,10 @@ enum segue_quant_gemv_flags {
      *  position[m] of k_cache and v_cache, [capacity][kv_heads][2 * pair_stride] of the result's
      *  type, unless that is beyond the capacity. Several vectors are of one sequence: no position
      *  comes twice. frequencies: constant, f32 [pair_stride] (see segue_rope_frequencies);
-     *  position: u32 [batch]. The result's type is BF16 or F16. Excludes all of the flags here but
-     *  SEGUE_QUANT_BIAS and SEGUE_QUANT_NORM. */
+     *  position: u32 [batch]. Angles are f32, as in the models' own programs: up to position
+     *  131,072 they are off by 0.008 at most; beyond 400,000 nothing is promised. The result's type
+     *  is BF16 or F16. Excludes all of the flags here but SEGUE_QUANT_BIAS, SEGUE_QUANT_NORM and
+     *  SEGUE_QUANT_KV_FP8. */
     SEGUE_QUANT_ROPE_KV = 1u << 4,
     /** token[m] = the row of the largest result of vector m as it is stored, the lowest one among
      *  equals; NaN is never the largest. token: u32 [batch]; state: u64 [batch + 1], zeros before
@@ -265,6 +267,10 @@ enum segue_quant_gemv_flags {
     /** With SEGUE_QUANT_ARGMAX: position[m] += 1 when all is done, for a step that follows in the
      *  same graph or in the next launch of it. position: u32 [batch]. */
     SEGUE_QUANT_ADVANCE = 1u << 6,
+    /** With SEGUE_QUANT_ROPE_KV: the caches are fp8 (e4m3, to nearest even, at most 448), in units
+     * of kv_scales: constant, f32 [2][kv_heads], first those of k, then those of v. As
+     *  SEGUE_DECODE_ROPE_KV_FP8 writes them. */
+    SEGUE_QUANT_KV_FP8 = 1u << 7,
 };
 
 /** Of SEGUE_QUANT_ROPE_KV: heads of 2 * pair_stride rows. rows is that times
@@ -282,7 +288,10 @@ struct segue_quant_heads {
  * Weights are exact, sums are f32, the result is rounded once, and every run gives the same bits.
  * x may be counted in units of 2^-14 to 2^-13 of the largest number of its part of the columns:
  * then its error is at most half a unit, and a part with an infinity or a NaN gives NaN in all
- * rows.
+ * rows. Together (as vectors) the results differ from those of double precision by less than 2e-3
+ * where x or they are BF16, by less than 5e-4 where neither is. SEGUE_QUANT_NORM, which rounds x,
+ * adds as much again (as squares add); and with more than 8192 columns, one number of x hundreds of
+ * times larger than the rest and BF16 for both, it may be 2.5e-3.
  */
 struct segue_quant_gemv_params {
     struct segue_quant_matrix matrix;
@@ -342,15 +351,17 @@ segue_quant_gemv_create(segue_device *device, const struct segue_quant_gemv_para
 /** Gives up the executable; recorded work keeps it. A zeroed one is fine. */
 SEGUE_API void segue_quant_gemv_destroy(struct segue_quant_gemv *gemv);
 
-/** The memory of a product. References that its flags do not ask for are not looked at. */
+/** The memory of a product. References that its flags do not ask for are not looked at. Where
+ *  nothing is said they are aligned to 4; caches to their elements. */
 struct segue_quant_gemv_buffers {
     /** [batch][columns], aligned to 16. */
     struct segue_buffer_ref x;
-    /** Aligned to 128. Written by nothing in the same command buffer. */
+    /** Aligned to 16. Written by nothing in the same command buffer. */
     struct segue_buffer_ref packed;
     /** [batch][rows], [batch][rows / 2] with SEGUE_QUANT_SILU_MUL, or q with SEGUE_QUANT_ROPE_KV.
      */
     struct segue_buffer_ref out;
+    /** Aligned to 16. */
     struct segue_buffer_ref norm;
     struct segue_buffer_ref bias;
     struct segue_buffer_ref residual;
@@ -359,7 +370,9 @@ struct segue_quant_gemv_buffers {
     struct segue_buffer_ref k_cache;
     struct segue_buffer_ref v_cache;
     struct segue_buffer_ref token;
+    /** Aligned to 8. */
     struct segue_buffer_ref state;
+    struct segue_buffer_ref kv_scales;
 };
 
 /** Records the product. Fails as segue_cmd_dispatch does. */

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of products of one to four vectors, by rules that stand for what measured best on an
+// H200 (docs/performance.md). What they have in common: weights come in slots of four blocks of
+// columns, two slots a warp, unless a share is so small that all of it is on its way at once; and a
+// multiprocessor has room for the thread blocks of this kernel and of the next one, or of this one
+// alone, but not for some of a third.
+#include "gemv_plan.h"
+
+#include "gemv.h"
+#include "layout.h"
+
+/** Blocks of 128 columns: of 2048 columns, 3072, 4096, 8192, 16384. */
+#define FEW_BLOCKS 16
+#define FEW_MORE_BLOCKS 24
+#define SOME_BLOCKS 32
+#define LONG_BLOCKS 64
+#define LONGER_BLOCKS 128
+/** Devices with so much shared memory. */
+#define LEAST_SHARED_BYTES (200u << 10)
+/** A share of that size is on its way at once; one of this leaves room for the next kernel's. */
+#define WHOLE_SHARE_KIB 84
+#define HALF_SHARE_KIB 108
+#define LARGE_RING_KIB 110
+#define LARGEST_RING_KIB 132
+/** For x of more than half of what a block can have, nothing is left to choose. */
+#define MOST_X_BYTES (66u << 10)
+
+struct product {
+    uint32_t batch;
+    uint32_t blocks;
+    uint32_t block_bytes;
+    uint32_t tiles;
+    uint32_t processors;
+};
+
+static uint32_t minimum(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/** More tiles than `half_count` halves for each multiprocessor. */
+static bool exceeds(const struct product *p, uint32_t half_count)
+{
+    return 2 * p->tiles > half_count * p->processors;
+}
+
+static uint32_t kib(uint64_t bytes)
+{
+    return (uint32_t)((bytes + 1023) / 1024);
+}
+
+/** Thread blocks that a multiprocessor has: two where that balances tiles as well as one, and lets
+ *  one multiply while the other waits. */
+static uint32_t blocks_each(const struct product *p)
+{
+    const bool is_some = p->blocks > SOME_BLOCKS;
+    if (!exceeds(p, 2))
+        return 1;
+    if (p->batch == 1 && !exceeds(p, 4))
+        return (p->blocks <= FEW_MORE_BLOCKS && !exceeds(p, 3)) || p->blocks >= LONG_BLOCKS ? 2 : 1;
+    if (p->batch == 1)
+        return exceeds(p, 6) && p->blocks <= LONGER_BLOCKS ? 2 : 1;
+    if (p->batch == 2 && is_some)
+        return exceeds(p, 6) && p->blocks <= LONG_BLOCKS ? 2 : 1;
+    if (p->batch == 2)
+        return exceeds(p, 12) && !exceeds(p, 32) ? 2 : 1;
+    return p->blocks <= FEW_BLOCKS && exceeds(p, 12) && !exceeds(p, 32) ? 2 : 1;
+}
+
+/** Of so many warps each has as many blocks; its slots have as many of them as they can. */
+static uint32_t slot_of(uint32_t blocks, uint32_t warps)
+{
+    const uint32_t each = blocks / warps;
+    uint32_t slot = minimum(each, 4);
+    while (each % slot != 0)
+        slot--;
+    return slot;
+}
+
+/** About eight warps that have equal parts of the columns, in large slots. */
+static uint32_t even_warps(uint32_t blocks)
+{
+    static const uint32_t candidates[] = {8, 10, 6, 7, 5, 12};
+    uint32_t best = 0;
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        const uint32_t warps = candidates[i];
+        if (blocks % warps == 0 &&
+            (best == 0 || slot_of(blocks, warps) > 2 * slot_of(blocks, best)))
+            best = warps;
+    }
+    return best != 0 ? best : 8;
+}
+
+static uint32_t warps_of(const struct product *p, uint32_t each)
+{
+    const bool is_tile = !exceeds(p, 2);
+    if (p->blocks <= 8)
+        return p->blocks;
+    if (p->blocks <= FEW_BLOCKS && p->batch == 1)
+        return is_tile || exceeds(p, 6) ? 4 : 8;
+    if (p->blocks <= FEW_BLOCKS)
+        return 8;
+    if (p->blocks % 12 == 0 && p->blocks <= FEW_MORE_BLOCKS)
+        return 12;
+    if (p->batch == 4 && p->blocks % 16 == 0 &&
+        ((p->blocks >= LONG_BLOCKS && is_tile) || (p->blocks == SOME_BLOCKS && !exceeds(p, 4))))
+        return 16;
+    if (p->batch == 1 && each == 2 && exceeds(p, 4) && p->blocks >= LONG_BLOCKS &&
+        p->blocks % 32 == 0)
+        return 16;
+    return even_warps(p->blocks);
+}
+
+/** What a thread block reads at most, in KiB. */
+static uint32_t share_of(const struct product *p, uint32_t each)
+{
+    const uint32_t blocks = each * p->processors;
+    return kib((uint64_t)((p->tiles + blocks - 1) / blocks) * p->blocks * p->block_bytes);
+}
+
+/** Where each multiprocessor has one tile. */
+static uint32_t one_tile_ring(const struct product *p)
+{
+    const uint32_t share = kib((uint64_t)p->blocks * p->block_bytes);
+    if (p->blocks <= FEW_BLOCKS)
+        return share;
+    // More of it would be before x in the same queues.
+    const uint32_t parts = p->batch == 1   ? share * 82 / 100
+                           : p->batch == 2 ? share
+                                           : share * 7 / 10;
+    return minimum(parts, LARGE_RING_KIB);
+}
+
+/** Two slots of each warp. */
+static uint32_t two_slots(const struct product *p, const struct gemv_settings *s)
+{
+    return kib(2ull * s->warps * slot_of(p->blocks, s->warps) * p->block_bytes);
+}
+
+static uint32_t ring_of(const struct product *p, const struct gemv_settings *s)
+{
+    if (!exceeds(p, 2))
+        return one_tile_ring(p);
+    const uint32_t share = share_of(p, s->blocks_each);
+    if (s->blocks_each == 2 && p->batch == 1) {
+        if (p->blocks <= FEW_BLOCKS)
+            return minimum(share, kib(2ull * FEW_BLOCKS * p->block_bytes));
+        if (!exceeds(p, 3))
+            return minimum(share, 48);
+        if (p->blocks % s->warps != 0 || (p->blocks <= SOME_BLOCKS && !exceeds(p, 12)))
+            return 48;
+        return exceeds(p, 4) ? two_slots(p, s) : 72;
+    }
+    if (s->blocks_each == 2)
+        return p->blocks <= FEW_BLOCKS ? 48 : two_slots(p, s);
+    if (share <= WHOLE_SHARE_KIB)
+        return p->batch == 4 && s->warps == 16 ? 48 : share;
+    if (share <= HALF_SHARE_KIB)
+        return share;
+    if (p->blocks > LONGER_BLOCKS)
+        return LARGEST_RING_KIB;
+    return p->blocks <= FEW_BLOCKS ? WHOLE_SHARE_KIB : LARGE_RING_KIB;
+}
+
+static uint32_t fitting_of(const struct product *p, const struct gemv_settings *s)
+{
+    if (s->blocks_each == 1)
+        return s->late_trigger || share_of(p, 1) > HALF_SHARE_KIB ? 0 : 2;
+    if (!exceeds(p, 3))
+        return 3;
+    return s->warps <= 4 && !s->late_trigger && !exceeds(p, 32) ? 4 : 2;
+}
+
+bool segue_quant_gemv_rules(const struct segue_quant_gemv_constants *constants,
+                            const struct segue_device_info *device,
+                            struct gemv_settings *out_settings)
+{
+    const struct segue_quant_matrix matrix = segue_quant_gemv_matrix(constants);
+    struct segue_quant_pack_constants packing;
+    struct quant_layout layout;
+    segue_quant_constants_of(&matrix, &packing);
+    segue_quant_layout_of(&packing, &layout);
+    const struct product product = {
+        .batch = constants->batch == 3 ? 4 : constants->batch,
+        .blocks = layout.blocks,
+        .block_bytes = layout.block_bytes,
+        .tiles = (constants->rows + TILE_ROWS - 1) / TILE_ROWS,
+        .processors = (uint32_t)device->multiprocessor_count,
+    };
+    if (constants->batch > 4 || constants->activation_type != SEGUE_QUANT_BF16 ||
+        device->max_shared_memory_bytes < LEAST_SHARED_BYTES ||
+        (uint64_t)product.blocks * 256 * constants->batch > MOST_X_BYTES)
+        return false;
+    struct gemv_settings settings = {.blocks_each = blocks_each(&product)};
+    settings.warps = warps_of(&product, settings.blocks_each);
+    // In a decoder, what adds a residual and what has many rows for each column is followed by a
+    // product whose weights would come before this one's x.
+    const bool ends_part = (constants->flags & SEGUE_QUANT_RESIDUAL) != 0;
+    const bool is_wide = (constants->flags & SEGUE_QUANT_SILU_MUL) != 0 && product.batch == 1 &&
+                         exceeds(&product, 12) && product.blocks <= SOME_BLOCKS;
+    const bool is_tile =
+        !exceeds(&product, 2) && (product.batch > 1 || product.blocks > FEW_BLOCKS);
+    settings.late_trigger = is_tile || (product.batch <= 2 && ends_part) || is_wide;
+    settings.ring_kib = ring_of(&product, &settings);
+    settings.blocks_fitting = fitting_of(&product, &settings);
+    *out_settings = settings;
+    return true;
+}
