@@ -3,7 +3,7 @@
 
 /** Query heads that a thread block does together. */
 #define GROUP_HEADS 8u
-/** Rows of a block at least, as in gqa_decode.cu and gqa_long.cu. */
+/** Rows of a block at least, as in gqa_ring.cu and gqa_slots.cu. */
 #define MIN_SPLIT_ROWS 64u
 /** What the blocks of a group are a multiple of, as in gqa_decode.cu. */
 #define CLUSTER_BLOCKS 8u

@@ -100,7 +100,7 @@ static const uint32_t sample_top_k_sizes[] = {8, 8, 8, 8, 8, 8, 4};
         .parameter_count = COUNT_OF(parameters_##_parameters), .block_size = {threads, 1, 1}, \
         .flags = SEGUE_ENTRY_GRID_DEPENDENCY                                                  \
     }
-/** Threads, and dynamic shared memory, as gqa_ring.cu and gqa_long.cu have them. */
+/** Threads, and dynamic shared memory, as gqa_ring.cu and gqa_slots.cu have them. */
 #define ATTENTION_ENTRY(name_, parameters_, threads, shared_bytes)                            \
     {                                                                                         \
         .name = "segue_" #name_, .parameters = parameters_##_parameters,                      \

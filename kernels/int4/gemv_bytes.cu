@@ -340,49 +340,53 @@ __device__ __forceinline__ void take_block(const u8 *at, u32 lane, taken_block &
 #endif
 }
 
-// Adds a block to the sums of both rows; `x` and `x_sums` give the lane's part of x and the sums
-// over sets.
-template <typename get_x, typename get_sums>
-__device__ __forceinline__ void add_block(const taken_block &block, get_x x, get_sums x_sums,
-                                          float total[PARTS][2])
+// Adds `count` blocks, `each` of which are of one tile, to the sums of both rows of their tiles;
+// `x` and `x_sums` give the lane's part of x and the sums over sets. Blocks do not wait for each
+// other.
+template <u32 count, u32 each, typename get_x, typename get_sums>
+__device__ __forceinline__ void add_blocks(const taken_block *blocks, get_x x, get_sums x_sums,
+                                           float totals[count / each][PARTS][2])
 {
 #pragma unroll
     for (u32 set = 0; set < SETS; set++) {
-        const factors &f = block.f[set];
-        int sums[PARTS][4];
-        int start[PARTS][4];
+        int sums[count][PARTS][4];
 #pragma unroll
-        for (u32 part = 0; part < PARTS; part++) {
+        for (u32 k = 0; k < count * PARTS; k++) {
+            const u32 block = k / PARTS, part = k % PARTS;
             int2 of_x = {};
             if (ZERO == ZERO_POINTS)
-                of_x = x_sums(set, part);
+                of_x = x_sums(block % each, set, part);
 #pragma unroll
             for (u32 i = 0; i < 4; i++) {
-                const int zero = (int)(f.minus_zero[i / 2] & 0xFF);
-                start[part][i] = BASE_BITS;
+                const int zero = (int)(blocks[block].f[set].minus_zero[i / 2] & 0xFF);
+                sums[block][part][i] = BASE_BITS;
                 if (ZERO == ZERO_POINTS)
-                    start[part][i] -= zero * (i % 2 ? of_x.y : of_x.x);
+                    sums[block][part][i] -= zero * (i % 2 ? of_x.y : of_x.x);
             }
         }
 #pragma unroll
-        for (u32 i = 0; i < SET_HALVES; i++) {
+        for (u32 k = 0; k < SET_HALVES * count; k++) {
+            const u32 block = k % count;
+            const u32 half = set * SET_HALVES + k / count;
             u32 a[4];
-            expand_half(block.w, set * SET_HALVES + i, a);
+            expand_half(blocks[block].w, half, a);
 #pragma unroll
             for (u32 part = 0; part < PARTS; part++)
-                multiply(sums[part], a, x(part, set * SET_HALVES + i),
-                         i == 0 ? start[part] : sums[part]);
+                multiply(sums[block][part], a, x(block % each, part, half), sums[block][part]);
         }
 #pragma unroll
-        for (u32 part = 0; part < PARTS; part++) {
+        for (u32 k = 0; k < count * PARTS; k++) {
+            const u32 block = k / PARTS, part = k % PARTS;
+            const factors &f = blocks[block].f[set];
+            float *total = totals[block / each][part];
 #pragma unroll
             for (u32 i = 0; i < 2; i++) {
-                const float upper = __int_as_float(sums[part][i * 2]) - BASE;
-                const float lower = __int_as_float(sums[part][i * 2 + 1]) - BASE;
-                total[part][i] += f.scale[i] * fmaf(256.0f, upper, lower);
+                const float upper = __int_as_float(sums[block][part][i * 2]) - BASE;
+                const float lower = __int_as_float(sums[block][part][i * 2 + 1]) - BASE;
+                total[i] += f.scale[i] * fmaf(256.0f, upper, lower);
                 if (HAS_OFFSETS) {
-                    const int2 of_x = x_sums(set, part);
-                    total[part][i] +=
+                    const int2 of_x = x_sums(block % each, set, part);
+                    total[i] +=
                         f.offset[i] * ((float)(of_x.x * 256 + of_x.y) * (1.0f / WEIGHT_UNIT));
                 }
             }
@@ -402,31 +406,85 @@ struct held {
 __device__ __forceinline__ void hold(const vectors &vectors, ring &ring, const u8 *row_record,
                                      held &held)
 {
-    const u32 lane = threadIdx.x % 32;
+    [[maybe_unused]] const u32 lane = threadIdx.x % 32;
     hold_norms(vectors, ring, held.norms);
     open_row_factors(row_record, held.rows);
+#if PASS_TILES == 1
     held.slot = wait_for_slot(ring);
     take_block(held.slot, lane, held.block);
+#endif
 }
 
-// Puts a tile's sums where all warps' sums meet; the lanes that share a row add up first.
-__device__ __forceinline__ void put_sums(float total[PARTS][2], const float *units, float *sums)
+// Puts the sums of `count` tiles from `t` on where all warps' sums meet; the lanes that share a row
+// add up first.
+#if SPREAD == 4
+// Each of the four then has some of the sums: a lane gives away what another one has in the end.
+template <u32 count>
+__device__ __forceinline__ void put_sums(float totals[count][PARTS][2], const float *units,
+                                         float *all_sums, u32 t)
+{
+    const u32 lane = threadIdx.x % 32;
+    const bool is_upper = (lane & 2) != 0, is_odd = (lane & 1) != 0;
+    const float *sums = &totals[0][0][0];
+    float halves[count];
+#pragma unroll
+    for (u32 i = 0; i < count; i++) {
+        const float kept = is_upper ? sums[count + i] : sums[i];
+        const float given = is_upper ? sums[i] : sums[count + i];
+        halves[i] = kept + __shfl_xor_sync(0xFFFFFFFFu, given, 2);
+    }
+#pragma unroll
+    for (u32 i = 0; i < (count + 1) / 2; i++) {
+        const float kept = count > 1 && is_odd ? halves[count / 2 + i] : halves[i];
+        const float given = count > 1 && !is_odd ? halves[count / 2 + i] : halves[i];
+        const float sum = kept + __shfl_xor_sync(0xFFFFFFFFu, given, 1);
+        // Of the tiles' rows, and eight rows further on.
+        const u32 at = (is_upper ? count : 0) + (count > 1 && is_odd ? count / 2 : 0) + i;
+        if (count > 1 || !is_odd)
+            sums_of_warp(all_sums, t + at / 2, threadIdx.x / 32)[lane / 4 + at % 2 * 8] =
+                sum * units[0];
+    }
+}
+#else
+template <u32 count>
+__device__ __forceinline__ void put_sums(float totals[count][PARTS][2], const float *units,
+                                         float *all_sums, u32 t)
 {
     const u32 lane = threadIdx.x % 32;
 #pragma unroll
-    for (u32 i = 0; i < PARTS * 2; i++) {
-        for (u32 distance = BATCH; SPREAD > 1 && distance < 4; distance *= 2)
-            total[i / 2][i % 2] += __shfl_xor_sync(0xFFFFFFFFu, total[i / 2][i % 2], distance);
-    }
+    for (u32 k = 0; k < count * PARTS; k++) {
+        const u32 part = k % PARTS;
+        float *total = totals[k / PARTS][part];
+        float *sums = sums_of_warp(all_sums, t + k / PARTS, threadIdx.x / 32);
 #pragma unroll
-    for (u32 part = 0; part < PARTS; part++) {
+        for (u32 i = 0; i < 2; i++) {
+            for (u32 distance = BATCH; SPREAD > 1 && distance < 4; distance *= 2)
+                total[i] += __shfl_xor_sync(0xFFFFFFFFu, total[i], distance);
+        }
         const u32 m = vector_of(part, lane);
         if (m < BATCH && column_of(lane) == 0) {
-            sums[m * 16 + lane / 4] = total[part][0] * units[part];
-            sums[m * 16 + lane / 4 + 8] = total[part][1] * units[part];
+            sums[m * 16 + lane / 4] = total[0] * units[part];
+            sums[m * 16 + lane / 4 + 8] = total[1] * units[part];
         }
     }
 }
+#endif
+
+#if PASS_TILES > 1
+// All blocks of `count` tiles of a slot side by side.
+template <u32 count, typename get_x, typename get_sums>
+__device__ __forceinline__ void add_tiles(const u8 *slot, get_x x, get_sums x_sums,
+                                          const float *units, float *all_sums, u32 t)
+{
+    taken_block blocks[count * WARP_BLOCKS];
+    float totals[count][PARTS][2] = {};
+#pragma unroll
+    for (u32 i = 0; i < count * WARP_BLOCKS; i++)
+        take_block(slot + i * BLOCK_BYTES, threadIdx.x % 32, blocks[i]);
+    add_blocks<count * WARP_BLOCKS, WARP_BLOCKS>(blocks, x, x_sums, totals);
+    put_sums<count>(totals, units, all_sums, t);
+}
+#endif
 
 __device__ __forceinline__ void walk(const share &share, ring &ring, const vectors &vectors,
                                      held &held, float *all_sums, u8 *all_staged,
@@ -437,6 +495,8 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
     u8 *staged = all_staged + warp * WARP_STAGED_BYTES;
     float units[PARTS] = {};
     stage_vectors(vectors, ring, held.norms, staged, units, outputs.squares + warp * BATCH);
+    if (LATE_TRIGGER == 2)
+        trigger();
 #if HAS_X_SUMS
     stage_sums(staged, lane);
 #endif
@@ -452,10 +512,38 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
         sums_kept[i / PARTS][i % PARTS] = staged_sums(staged, i / PARTS, i % PARTS, lane);
 #endif
 #endif
+    const auto x = [&](u32 block, u32 part, u32 half) {
+#if X_PLACE == X_REGISTERS
+        return x_kept[block * 4 + half][part];
+#else
+        return staged_part(staged, block * 4 + half, part, lane);
+#endif
+    };
+    const auto x_sums = [&](u32 block, u32 set, u32 part) {
+#if X_PLACE == X_REGISTERS && HAS_X_SUMS
+        return sums_kept[block * SETS + set][part];
+#else
+        return staged_sums(staged, block * SETS + set, part, lane);
+#endif
+    };
+#if PASS_TILES > 1
+    for (u32 t = 0; t < share.tile_count; t += PASS_TILES) {
+        const u8 *slot = wait_for_slot(ring);
+        const u32 count = min(share.tile_count - t, (u32)PASS_TILES);
+        if (count == PASS_TILES) {
+            add_tiles<PASS_TILES>(slot, x, x_sums, units, all_sums, t);
+        } else {
+            for (u32 i = 0; i < count; i++)
+                add_tiles<1>(slot + i * PIECE_BYTES, x, x_sums, units, all_sums, t + i);
+        }
+        release_slot(ring, lane);
+        end_tiles(all_sums, share, t + count, outputs);
+    }
+#else
     const u8 *slot = held.slot;
     taken_block current = held.block;
     for (u32 t = 0; t < share.tile_count; t++) {
-        float total[PARTS][2] = {};
+        float totals[1][PARTS][2] = {};
 #if PER_ROW
         const factors row_factors = take_row_factors(held.rows, t + 1 == share.tile_count);
 #endif
@@ -471,23 +559,9 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
 #if PER_ROW
             current.f[0] = row_factors;
 #endif
-            add_block(
-                current,
-                [&](u32 part, u32 half) {
-#if X_PLACE == X_REGISTERS
-                    return x_kept[block * 4 + half][part];
-#else
-                    return staged_part(staged, block * 4 + half, part, lane);
-#endif
-                },
-                [&](u32 set, u32 part) {
-#if X_PLACE == X_REGISTERS && HAS_X_SUMS
-                    return sums_kept[block * SETS + set][part];
-#else
-                    return staged_sums(staged, block * SETS + set, part, lane);
-#endif
-                },
-                total);
+            add_blocks<1, 1>(
+                &current, [&](u32, u32 part, u32 half) { return x(block, part, half); },
+                [&](u32, u32 set, u32 part) { return x_sums(block, set, part); }, totals);
             if (ends_slot)
                 release_slot(ring, lane);
             if (ends_slot && !ends_tile) {
@@ -497,13 +571,14 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
             current = next;
         }
         // Before the next slot is waited for: others wait for these.
-        put_sums(total, units, sums_of_warp(all_sums, t, warp));
+        put_sums<1>(totals, units, all_sums, t);
         end_tiles(all_sums, share, t + 1, outputs);
         if (t + 1 < share.tile_count) {
             slot = wait_for_slot(ring);
             take_block(slot, lane, current);
         }
     }
+#endif
 }
 
 #endif

@@ -14,8 +14,8 @@
 // Options: ROWS, COLUMNS, BITS, GROUP, SCALE_TYPE, ZERO, PAIR_STRIDE, BATCH, X_TYPE, OUT_TYPE,
 // FLAGS, HEADS, KV_HEADS as in struct segue_quant_gemv_constants; ENTRY, the kernel's name; BYTES,
 // which of the two ways of multiplying; and, for speed alone, WARPS, SLOTS, SLOT_BLOCKS,
-// ROUND_TILES, X_PLACE, RESIDENT,
-// LATE_TRIGGER, ROW_WARPS, PASS_TILES, SUM_BUFFERS.
+// ROUND_TILES, X_PLACE, RESIDENT, LATE_TRIGGER (0: at the start, 1: after the wait, 2: after x),
+// ROW_WARPS, PASS_TILES, SUM_BUFFERS.
 
 typedef unsigned char u8;
 typedef unsigned short u16;

@@ -164,9 +164,6 @@ __device__ __forceinline__ void hold([[maybe_unused]] const vectors &vectors, co
 #endif
 }
 
-// Pieces of x of a thread that are on their way at once.
-#define STAGED_AT_ONCE 8
-
 // x to shared memory, normalised if that is asked; columns beyond the last one are 0.
 // `scratch` is for sums of the warps, and free again when this returns.
 __device__ __forceinline__ void stage_x(const vectors &vectors, u8 *staged,
@@ -194,23 +191,13 @@ __device__ __forceinline__ void stage_x(const vectors &vectors, u8 *staged,
         }
     }
 #else
-    for (u32 base = threadIdx.x; base < BATCH * eights; base += STAGED_AT_ONCE * THREADS) {
-        uint4 values[STAGED_AT_ONCE];
-#pragma unroll
-        for (u32 k = 0; k < STAGED_AT_ONCE; k++) {
-            const u32 i = base + k * THREADS;
-            const u32 column = i % eights * 8;
-            values[k] = uint4{};
-            if (i < BATCH * eights && (COLUMNS % 128 == 0 || column < COLUMNS))
-                values[k] = read_16((const u16 *)vectors.x + (u64)(i / eights) * COLUMNS + column);
-        }
-#pragma unroll
-        for (u32 k = 0; k < STAGED_AT_ONCE; k++) {
-            const u32 i = base + k * THREADS;
-            if (i < BATCH * eights)
-                *(uint4 *)(staged + i / eights * X_ROW_BYTES + i % eights * 16) =
-                    permute_x(values[k]);
-        }
+    for (u32 i = threadIdx.x; i < BATCH * eights; i += THREADS) {
+        const u32 m = i / eights;
+        const u32 eight = i % eights;
+        uint4 values = {};
+        if (COLUMNS % 128 == 0 || eight * 8 < COLUMNS)
+            values = read_16((const u16 *)vectors.x + (u64)m * COLUMNS + eight * 8);
+        *(uint4 *)(staged + m * X_ROW_BYTES + eight * 16) = permute_x(values);
     }
 #endif
     __syncthreads();
@@ -260,7 +247,7 @@ __device__ __forceinline__ void walk(const share &share, ring &ring, const vecto
             kept = read_x(x, nullptr, i / 4 % PARTS, lane, x_offset + block * 256 + i % 4 * 64);
     }
 #endif
-    constexpr u32 unrolled = X_PLACE == X_REGISTERS ? WARP_BLOCKS : SLOT_BLOCKS;
+    constexpr u32 unrolled = X_PLACE == X_GLOBAL ? SLOT_BLOCKS : WARP_BLOCKS;
     for (u32 t = 0; t < share.tile_count; t += STEP_TILES) {
         float total[PASS_TILES][PARTS][4] = {};
         float plain_total[PARTS][4] = {};

@@ -95,7 +95,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 #if HAS_BULK_COPY
     asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
-    if (LATE_TRIGGER)
+    if (LATE_TRIGGER == 1 || (LATE_TRIGGER == 2 && !BYTES))
         trigger();
     prepare(outputs, share);
     walk(share, ring, vectors, held, sums, staged, outputs);

@@ -22,19 +22,19 @@ struct measured {
 
 static const struct measured products[] = {
     // q, k, v; o; gate and up; down: rows, columns, flags, warps, ring in KiB, blocks each and
-    // fitting, slots, late trigger.
-    {3072, 2048, SEGUE_QUANT_ROPE_KV, {8, 48, 1, 2, 0, false}},
-    {2048, 2048, SEGUE_QUANT_RESIDUAL, {8, 28, 1, 2, 0, false}},
-    {16384, 2048, SEGUE_QUANT_SILU_MUL, {16, 28, 2, 0, 0, true}},
-    {2048, 8192, SEGUE_QUANT_RESIDUAL, {8, 76, 1, 0, 0, false}},
-    {5120, 3072, SEGUE_QUANT_ROPE_KV, {8, 36, 2, 0, 0, false}},
-    {3072, 3072, SEGUE_QUANT_RESIDUAL, {12, 48, 2, 0, 0, false}},
-    {16384, 3072, SEGUE_QUANT_SILU_MUL, {12, 76, 2, 0, 0, true}},
-    {3072, 8192, SEGUE_QUANT_RESIDUAL, {8, 130, 1, 0, 0, false}},
-    {6144, 4096, SEGUE_QUANT_ROPE_KV, {8, 130, 1, 0, 0, false}},
-    {4096, 4096, SEGUE_QUANT_RESIDUAL, {8, 76, 1, 0, 0, false}},
-    {28672, 4096, SEGUE_QUANT_SILU_MUL, {4, 96, 2, 0, 0, false}},
-    {4096, 14336, SEGUE_QUANT_RESIDUAL, {8, 72, 2, 0, 0, false}},
+    // fitting, slots, late trigger, tiles at a time.
+    {3072, 2048, SEGUE_QUANT_ROPE_KV, {8, 48, 1, 2, 0, false, 0}},
+    {2048, 2048, SEGUE_QUANT_RESIDUAL, {16, 28, 1, 0, 0, false, 0}},
+    {16384, 2048, SEGUE_QUANT_SILU_MUL, {16, 111, 1, 0, 0, true, 2}},
+    {2048, 8192, SEGUE_QUANT_RESIDUAL, {8, 56, 1, 0, 0, false, 0}},
+    {5120, 3072, SEGUE_QUANT_ROPE_KV, {8, 36, 2, 0, 0, false, 0}},
+    {3072, 3072, SEGUE_QUANT_RESIDUAL, {12, 48, 2, 0, 0, false, 0}},
+    {16384, 3072, SEGUE_QUANT_SILU_MUL, {12, 76, 2, 0, 0, true, 0}},
+    {3072, 8192, SEGUE_QUANT_RESIDUAL, {8, 130, 1, 0, 0, false, 0}},
+    {6144, 4096, SEGUE_QUANT_ROPE_KV, {4, 72, 1, 0, 0, true, 0}},
+    {4096, 4096, SEGUE_QUANT_RESIDUAL, {8, 48, 2, 0, 0, false, 0}},
+    {28672, 4096, SEGUE_QUANT_SILU_MUL, {16, 76, 2, 0, 0, false, 0}},
+    {4096, 14336, SEGUE_QUANT_RESIDUAL, {8, 68, 2, 0, 0, false, 0}},
 };
 
 const struct gemv_settings *
@@ -43,7 +43,8 @@ segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,
 {
     if (constants->batch != 1 || constants->bits != 4 || constants->group_size != 32 ||
         constants->zero != SEGUE_QUANT_ZERO_MIDDLE || constants->scale_type == SEGUE_QUANT_F32 ||
-        device->compute_capability_major != 9 || device->multiprocessor_count != PROCESSORS ||
+        constants->activation_type != SEGUE_QUANT_BF16 || device->compute_capability_major != 9 ||
+        device->multiprocessor_count != PROCESSORS ||
         device->max_shared_memory_bytes != SHARED_BYTES)
         return NULL;
     for (size_t i = 0; i < sizeof(products) / sizeof(products[0]); i++) {

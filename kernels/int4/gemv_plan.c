@@ -33,6 +33,8 @@
 #define X_REGISTERS 40
 #define X_REGISTERS_OF_MANY 20
 #define X_REGISTER_BLOCKS 2
+/** Blocks of a warp and tile of which several tiles are taken at a time. */
+#define MOST_PASS_BLOCKS 2
 /** Floats of sums of a round. */
 #define ROUND_FLOATS 4096
 /** More tiles than that for each multiprocessor are many, and very many. */
@@ -256,6 +258,29 @@ static uint32_t most_bytes_for(const struct segue_device_info *device, uint32_t 
     return (all_bytes / blocks - BLOCK_OVERHEAD_BYTES) / 128 * 128;
 }
 
+/** Of one vector, a warp can take several tiles at a time: their chains of matrix instructions do
+ * not wait for each other, and they share what a slot costs. That pays where a product stands among
+ * others of other shapes, not in a chain of its own kind (docs/performance.md). */
+static void choose_passes(const struct work *work, uint32_t tiles_each, uint32_t ring_bytes,
+                          struct gemv_plan *plan)
+{
+    const uint32_t warp_blocks = work->blocks / plan->warps;
+    if (!work->settings || work->batch != 1 || !plan->bytes || work->layout.per_row ||
+        work->blocks % plan->warps != 0 || warp_blocks > MOST_PASS_BLOCKS)
+        return;
+    const uint32_t tiles = maximum(work->settings->pass_tiles, 1);
+    const uint32_t slot_bytes = tiles * plan->warps * warp_blocks * work->layout.block_bytes;
+    const uint32_t slots = tiles_each > tiles ? 2 : 1;
+    if (tiles == 1 || tiles > tiles_each || ring_bytes < slots * slot_bytes)
+        return;
+    plan->pass_tiles = tiles;
+    plan->slot_blocks = warp_blocks;
+    plan->x_place = GEMV_X_REGISTERS;
+    // A round ends with a pass.
+    if (plan->round_tiles < tiles_each)
+        plan->round_tiles = plan->round_tiles / tiles * tiles;
+}
+
 /** Chooses slots of the ring in what is left beside `other_bytes` of shared memory: as large as
  * lets two of them in. Returns whether two fit. */
 static bool choose_slots(const struct work *work, uint32_t other_bytes, struct gemv_plan *plan)
@@ -282,8 +307,11 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
     while (plan->slot_blocks > 1 && warp_blocks * tiles_each > plan->slot_blocks &&
            2 * plan->warps * plan->slot_blocks * work->layout.block_bytes > bytes)
         plan->slot_blocks = choose_slot_blocks(warp_blocks, plan->slot_blocks - 1);
-    const uint32_t row_bytes = plan->warps * plan->slot_blocks * work->layout.block_bytes;
-    const uint32_t needed = tiles_each * divide_up(warp_blocks, plan->slot_blocks);
+    choose_passes(work, tiles_each, bytes, plan);
+    const uint32_t row_bytes =
+        plan->warps * plan->pass_tiles * plan->slot_blocks * work->layout.block_bytes;
+    const uint32_t needed =
+        divide_up(tiles_each, plan->pass_tiles) * divide_up(warp_blocks, plan->slot_blocks);
     const uint32_t fitting = bytes / row_bytes;
     plan->slots = minimum(needed, fitting < 2 ? 2 : fitting);
     plan->shared_bytes =
@@ -352,7 +380,9 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
     const bool one_tile = work.tiles <= work.processors;
     const bool is_wide =
         work.batch == 1 && work.many && !work.very_many && work.blocks <= SOME_BLOCKS;
-    plan.late_trigger = work.batch <= 2 && (one_tile || ends_part || is_wide);
+    plan.late_trigger = work.batch <= 2 && (one_tile || ends_part || is_wide)
+                            ? GEMV_TRIGGER_AFTER_WAIT
+                            : GEMV_TRIGGER_AT_START;
     if (settings)
         plan.late_trigger = settings->late_trigger;
     plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work.batch > 8 && work.many;

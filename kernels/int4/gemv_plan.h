@@ -16,6 +16,16 @@ enum gemv_x_place {
     GEMV_X_GLOBAL = 2,
 };
 
+/** When the next kernel may start, so that its weights do not come before this one's x; values as
+ * in gemv.cu. */
+enum gemv_trigger {
+    GEMV_TRIGGER_AT_START = 0,
+    /** Once this one's dependency is there. */
+    GEMV_TRIGGER_AFTER_WAIT = 1,
+    /** Once x has been read; the same as before where x is not split into bytes. */
+    GEMV_TRIGGER_AFTER_X = 2,
+};
+
 /** What is chosen for speed alone. */
 struct gemv_plan {
     /** Thread blocks. */
@@ -39,9 +49,7 @@ struct gemv_plan {
     bool bytes;
     /** Thread blocks that a multiprocessor shall have registers for. */
     uint32_t resident;
-    /** Whether the next kernel may start only once this one's dependency is there, so that its
-     *  weights do not come before this one's x. */
-    bool late_trigger;
+    enum gemv_trigger late_trigger;
     /** Whether x is read so often that a large cache is worth more than an overlap with the kernel
      *  before, which takes shared memory. */
     bool wants_cache;
@@ -60,7 +68,10 @@ struct gemv_settings {
     uint32_t blocks_fitting;
     /** Of a slot at most; 0: as large as lets two of them in, up to four. */
     uint32_t slot_blocks;
-    bool late_trigger;
+    enum gemv_trigger late_trigger;
+    /** Of a warp at a time: 2 or 4, where it has few whole blocks of each and x is split into
+     * bytes; 0: one. */
+    uint32_t pass_tiles;
 };
 
 /** What measured best for that product on that device; NULL: nothing is known of it. Static. */

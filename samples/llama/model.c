@@ -244,9 +244,9 @@ static void choose_attention(struct builder *builder)
     };
     segue_device_get_info(model->device, &info);
     if (builder->status == SEGUE_OK)
-        builder->status = segue_gqa_decode_choose(&constants, shape->head_size, false,
-                                                  (uint32_t)info.multiprocessor_count,
-                                                  &model->attention);
+        builder->status =
+            segue_gqa_decode_choose(&constants, shape->head_size, false,
+                                    (uint32_t)info.multiprocessor_count, &model->attention);
 }
 
 static void add_activations(struct builder *builder)

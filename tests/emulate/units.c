@@ -29,52 +29,61 @@ enum fixed_unit {
 static const struct {
     uint32_t shape;
     uint32_t architecture;
+    /** Where several tiles of one vector are taken at a time, which the plan does by settings
+     * alone: so many, by so many warps; 0: as the plan has it. */
+    uint32_t pass_tiles;
+    uint32_t warps;
 } products[] = {
     // Bulk copies; bytes, with and without a group a row, zeros, offsets, tails, pairs, the norm,
     // and
     // slots that are filled again.
-    {0, 900},
-    {4, 900},
-    {9, 900},
-    {13, 900},
-    {16, 900},
-    {18, 900},
-    {28, 900},
-    {30, 900},
-    {33, 900},
-    {38, 900},
-    {41, 900},
-    {47, 900},
+    {0, 900, 0, 0},
+    {4, 900, 0, 0},
+    {9, 900, 0, 0},
+    {13, 900, 0, 0},
+    {16, 900, 0, 0},
+    {18, 900, 0, 0},
+    {28, 900, 0, 0},
+    {30, 900, 0, 0},
+    {33, 900, 0, 0},
+    {38, 900, 0, 0},
+    {41, 900, 0, 0},
+    {47, 900, 0, 0},
     // Bulk copies; floats, batches of two and more parts.
-    {12, 900},
-    {20, 900},
-    {22, 900},
-    {26, 900},
-    {39, 900},
+    {12, 900, 0, 0},
+    {20, 900, 0, 0},
+    {22, 900, 0, 0},
+    {26, 900, 0, 0},
+    {39, 900, 0, 0},
     // cp.async.
-    {0, 800},
-    {15, 800},
-    {19, 800},
-    {21, 800},
-    {29, 800},
-    {33, 800},
-    {40, 800},
+    {0, 800, 0, 0},
+    {15, 800, 0, 0},
+    {19, 800, 0, 0},
+    {21, 800, 0, 0},
+    {29, 800, 0, 0},
+    {33, 800, 0, 0},
+    {40, 800, 0, 0},
     // What products do with their sums.
-    {42, 900},
-    {43, 800},
-    {44, 900},
-    {45, 800},
-    {46, 900},
-    {48, 900},
-    {49, 800},
+    {42, 900, 0, 0},
+    {43, 800, 0, 0},
+    {44, 900, 0, 0},
+    {45, 800, 0, 0},
+    {46, 900, 0, 0},
+    {48, 900, 0, 0},
+    {49, 800, 0, 0},
     // Floats, where bytes would not be exact enough.
-    {54, 900},
+    {54, 900, 0, 0},
     // Several tiles at a time.
-    {55, 900},
-    {56, 900},
-    {57, 900},
-    {58, 900},
-    {59, 900},
+    {55, 900, 0, 0},
+    {56, 900, 0, 0},
+    {57, 900, 0, 0},
+    {58, 900, 0, 0},
+    {59, 900, 0, 0},
+    // Several tiles of one vector, with some left over; in several rounds; with zero points.
+    {29, 900, 2, 2},
+    {29, 800, 2, 2},
+    {44, 900, 4, 2},
+    {38, 900, 2, 3},
 };
 
 uint32_t emulate_product_count(void)
@@ -111,9 +120,20 @@ void emulate_product_make(uint32_t index, struct emulate_product *out_product)
                 .heads = params.heads,
             },
     };
-    snprintf(product.unit, sizeof(product.unit), "product_%u_sm_%u", product.shape,
-             product.architecture / 10);
-    if (!segue_quant_gemv_choose(&product.constants, &device, &product.plan))
+    const uint32_t pass_tiles = products[index].pass_tiles;
+    const struct gemv_settings settings = {
+        .warps = products[index].warps,
+        .ring_kib = 32,
+        .blocks_each = 1,
+        .pass_tiles = pass_tiles,
+    };
+    snprintf(product.unit, sizeof(product.unit), "product_%u_by_%u_sm_%u", product.shape,
+             pass_tiles, product.architecture / 10);
+    const bool good =
+        pass_tiles > 0
+            ? segue_quant_gemv_choose_with(&product.constants, &device, &settings, &product.plan)
+            : segue_quant_gemv_choose(&product.constants, &device, &product.plan);
+    if (!good)
         product.unit[0] = '\0';
     *out_product = product;
 }
