@@ -37,7 +37,7 @@ __device__ inline void walk_tile(walk<HEAD, FP8> &walk, slot_ring<HEAD, FP8> &ri
         }
         walk.score(k, first + lane % 4 * 4, 2, end, scale, scores);
     }
-    ring.release(lane);
+    ring.release();
     ring.next();
     if (first < end)
         walk.weigh_rows(scores);
@@ -59,7 +59,7 @@ __device__ inline void walk_tile(walk<HEAD, FP8> &walk, slot_ring<HEAD, FP8> &ri
         }
         walk.add_rows(v, scores);
     }
-    ring.release(lane);
+    ring.release();
     ring.next();
 }
 #endif

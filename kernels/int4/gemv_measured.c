@@ -22,19 +22,19 @@ struct measured {
 
 static const struct measured products[] = {
     // q, k, v; o; gate and up; down: rows, columns, flags, warps, ring in KiB, blocks each and
-    // fitting, slots, late trigger, tiles at a time.
-    {3072, 2048, SEGUE_QUANT_ROPE_KV, {8, 48, 1, 2, 0, false, 0}},
-    {2048, 2048, SEGUE_QUANT_RESIDUAL, {16, 28, 1, 0, 0, false, 0}},
-    {16384, 2048, SEGUE_QUANT_SILU_MUL, {16, 111, 1, 0, 0, true, 2}},
-    {2048, 8192, SEGUE_QUANT_RESIDUAL, {8, 56, 1, 0, 0, false, 0}},
-    {5120, 3072, SEGUE_QUANT_ROPE_KV, {8, 36, 2, 0, 0, false, 0}},
-    {3072, 3072, SEGUE_QUANT_RESIDUAL, {12, 48, 2, 0, 0, false, 0}},
-    {16384, 3072, SEGUE_QUANT_SILU_MUL, {12, 76, 2, 0, 0, true, 0}},
-    {3072, 8192, SEGUE_QUANT_RESIDUAL, {8, 130, 1, 0, 0, false, 0}},
-    {6144, 4096, SEGUE_QUANT_ROPE_KV, {4, 72, 1, 0, 0, true, 0}},
-    {4096, 4096, SEGUE_QUANT_RESIDUAL, {8, 48, 2, 0, 0, false, 0}},
-    {28672, 4096, SEGUE_QUANT_SILU_MUL, {16, 76, 2, 0, 0, false, 0}},
-    {4096, 14336, SEGUE_QUANT_RESIDUAL, {8, 68, 2, 0, 0, false, 0}},
+    // fitting, blocks of a slot, trigger, tiles at a time.
+    {3072, 2048, SEGUE_QUANT_ROPE_KV, {8, 48, 1, 2, 0, GEMV_TRIGGER_AT_START, 0}},
+    {2048, 2048, SEGUE_QUANT_RESIDUAL, {16, 28, 1, 0, 4, GEMV_TRIGGER_AT_START, 0}},
+    {16384, 2048, SEGUE_QUANT_SILU_MUL, {16, 126, 1, 0, 0, GEMV_TRIGGER_AFTER_X, 2}},
+    {2048, 8192, SEGUE_QUANT_RESIDUAL, {8, 56, 1, 0, 0, GEMV_TRIGGER_AT_START, 0}},
+    {5120, 3072, SEGUE_QUANT_ROPE_KV, {12, 72, 1, 0, 4, GEMV_TRIGGER_AT_START, 0}},
+    {3072, 3072, SEGUE_QUANT_RESIDUAL, {8, 36, 2, 0, 4, GEMV_TRIGGER_AT_START, 0}},
+    {16384, 3072, SEGUE_QUANT_SILU_MUL, {8, 64, 2, 0, 4, GEMV_TRIGGER_AFTER_X, 0}},
+    {3072, 8192, SEGUE_QUANT_RESIDUAL, {8, 130, 1, 0, 4, GEMV_TRIGGER_AT_START, 0}},
+    {6144, 4096, SEGUE_QUANT_ROPE_KV, {4, 72, 1, 0, 4, GEMV_TRIGGER_AFTER_WAIT, 0}},
+    {4096, 4096, SEGUE_QUANT_RESIDUAL, {8, 48, 2, 0, 0, GEMV_TRIGGER_AT_START, 0}},
+    {28672, 4096, SEGUE_QUANT_SILU_MUL, {8, 76, 2, 0, 4, GEMV_TRIGGER_AFTER_X, 0}},
+    {4096, 14336, SEGUE_QUANT_RESIDUAL, {8, 68, 2, 0, 0, GEMV_TRIGGER_AT_START, 0}},
 };
 
 const struct gemv_settings *

@@ -388,8 +388,12 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
     plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work.batch > 8 && work.many;
 
     const uint32_t tile_floats = plan.warps * work.batch * GEMV_VECTOR_SUMS(work.batch, plan.bytes);
+    // Where x takes none, there is room for what sums are apart.
+    const uint32_t round_floats =
+        x_bytes == 0 ? ROUND_FLOATS / TILE_ROWS * GEMV_VECTOR_SUMS(work.batch, plan.bytes)
+                     : ROUND_FLOATS;
     plan.round_tiles =
-        minimum(tiles_each, tile_floats < ROUND_FLOATS ? ROUND_FLOATS / tile_floats : 1);
+        minimum(tiles_each, tile_floats < round_floats ? round_floats / tile_floats : 1);
     const uint32_t sums_bytes = 2 * plan.round_tiles * tile_floats * 4;
     bool good = choose_slots(&work, sums_bytes + x_bytes, &plan);
     if (!good && !plan.bytes && !(constants->flags & SEGUE_QUANT_NORM)) {

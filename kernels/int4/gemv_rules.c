@@ -73,9 +73,15 @@ static uint32_t blocks_each(const struct product *p)
     if (p->batch > 4)
         return p->batch <= 8 && p->blocks <= FEW_BLOCKS && (is_many || !exceeds(p, 3)) ? 2 : 1;
     if (p->batch == 1 && !exceeds(p, 4))
-        return (p->blocks <= FEW_MORE_BLOCKS && !exceeds(p, 3)) || p->blocks >= LONG_BLOCKS ? 2 : 1;
+        return p->blocks >= LONG_BLOCKS ||
+                       (p->bits == 8 && p->blocks <= FEW_MORE_BLOCKS && !exceeds(p, 3))
+                   ? 2
+                   : 1;
     if (p->batch == 1 && !exceeds(p, 6))
-        return p->blocks <= SOME_BLOCKS && share_of(p, 1) > HALF_SHARE_KIB ? 2 : 1;
+        return p->bits == 4 && p->blocks > FEW_MORE_BLOCKS && p->blocks <= SOME_BLOCKS &&
+                       share_of(p, 1) > HALF_SHARE_KIB
+                   ? 2
+                   : 1;
     if (p->batch == 1)
         return p->blocks <= LONGER_BLOCKS ? 2 : 1;
     if (p->batch == 2 && p->blocks <= FEW_MORE_BLOCKS && !exceeds(p, 3))
@@ -112,6 +118,14 @@ static uint32_t even_warps(uint32_t blocks)
     return best != 0 ? best : 8;
 }
 
+/** One vector, few columns and two tiles for some multiprocessors: a warp works on both at a time,
+ *  all of which is on its way at once. */
+static bool takes_two_tiles(const struct product *p)
+{
+    return p->batch == 1 && p->bits == 4 && p->blocks > 8 && p->blocks <= SOME_BLOCKS &&
+           p->blocks % 2 == 0 && exceeds(p, 2) && !exceeds(p, 4);
+}
+
 /** More warps, for one vector of many columns, of which each then has fewer. */
 static uint32_t many_warps(uint32_t blocks)
 {
@@ -133,14 +147,17 @@ static uint32_t warps_of(const struct product *p, uint32_t each)
                                            : p->blocks > FEW_BLOCKS && !exceeds(p, 4);
         return is_small && is_even ? 16 : even_warps(p->blocks);
     }
+    if (takes_two_tiles(p))
+        return p->blocks / 2;
     if (p->blocks <= FEW_BLOCKS && p->batch == 1)
-        return p->bits == 4 && ((is_tile && exceeds(p, 1)) || exceeds(p, 6)) ? 4 : 8;
+        return (is_tile && exceeds(p, 1)) || (exceeds(p, 6) && (p->bits == 4 || !exceeds(p, 8)))
+                   ? 4
+                   : 8;
     if (p->blocks <= FEW_BLOCKS)
         return 8;
     if (p->blocks % 12 == 0 && p->blocks <= FEW_MORE_BLOCKS)
         return 12;
-    if (p->batch == 4 && is_even &&
-        ((p->blocks >= LONG_BLOCKS && is_tile) || (p->blocks == SOME_BLOCKS && !exceeds(p, 4))))
+    if (p->batch == 4 && !is_tile && p->blocks == SOME_BLOCKS && !exceeds(p, 4))
         return 16;
     if (p->batch == 1 && each == 2 && exceeds(p, 3) && p->blocks >= LONG_BLOCKS)
         return many_warps(p->blocks);
@@ -154,15 +171,14 @@ static uint32_t one_tile_ring(const struct product *p)
     if (p->blocks <= FEW_BLOCKS || share <= 48)
         return share;
     // More of it would be before x in the same queues.
-    const uint32_t parts = p->batch == 1   ? share * 82 / 100
-                           : p->batch == 2 ? share
-                                           : share * 7 / 10;
-    return minimum(parts, LARGE_RING_KIB);
+    return minimum(share * 82 / 100, LARGE_RING_KIB);
 }
 
-/** Whether x of two vectors and two slots leave room for the next kernel. */
+/** Whether x of several vectors and two slots leave room for the next kernel. */
 static bool leaves_half(const struct product *p)
 {
+    if (p->batch == 4)
+        return p->blocks > FEW_MORE_BLOCKS && p->blocks <= SOME_BLOCKS && !exceeds(p, 6);
     return p->batch == 2 && p->blocks > FEW_MORE_BLOCKS && p->blocks <= MEDIUM_BLOCKS &&
            !exceeds(p, 12);
 }
@@ -170,22 +186,31 @@ static bool leaves_half(const struct product *p)
 /** Two slots of each warp. */
 static uint32_t two_slots(const struct product *p, const struct gemv_settings *s)
 {
-    return kib(2ull * s->warps * slot_of(p->blocks, s->warps) * p->block_bytes);
+    const uint32_t ring = kib(2ull * s->warps * slot_of(p->blocks, s->warps) * p->block_bytes);
+    return p->bits == 4 ? ring : minimum(ring, WHOLE_SHARE_KIB);
 }
 
 /** The same where multiprocessors have two thread blocks of this kernel. */
 static uint32_t ring_of_two(const struct product *p, const struct gemv_settings *s)
 {
     const uint32_t share = share_of(p, 2);
+    const uint32_t some = p->bits == 4 ? 48 : MEDIUM_RING_KIB;
     if (!exceeds(p, 3))
-        return minimum(share, 48);
+        return minimum(share, some);
     if (p->batch > 1)
         return p->blocks <= FEW_BLOCKS ? 48 : two_slots(p, s);
     if (p->blocks <= FEW_BLOCKS)
         return minimum(share, kib(2ull * FEW_BLOCKS * p->block_bytes));
     if (p->blocks % s->warps != 0 || (p->blocks <= SOME_BLOCKS && !exceeds(p, 12)))
-        return 48;
+        return some;
     return exceeds(p, 4) ? two_slots(p, s) : MEDIUM_RING_KIB;
+}
+
+/** Several vectors of 3072 columns or so, three tiles for some multiprocessors. */
+static bool is_late_few(const struct product *p)
+{
+    return (p->batch == 2 || p->batch == 4) && p->blocks > FEW_BLOCKS &&
+           p->blocks <= FEW_MORE_BLOCKS && exceeds(p, 4) && !exceeds(p, 6);
 }
 
 static uint32_t ring_of(const struct product *p, const struct gemv_settings *s)
@@ -197,6 +222,8 @@ static uint32_t ring_of(const struct product *p, const struct gemv_settings *s)
     if (s->blocks_each == 2)
         return ring_of_two(p, s);
     const uint32_t share = share_of(p, 1);
+    if (is_late_few(p))
+        return 56;
     if (share <= WHOLE_SHARE_KIB)
         return p->batch == 4 && s->warps == 16 ? 48 : share;
     if (share <= HALF_SHARE_KIB)
@@ -212,7 +239,10 @@ static uint32_t ring_of(const struct product *p, const struct gemv_settings *s)
 static uint32_t fitting_of(const struct product *p, const struct gemv_settings *s)
 {
     if (s->blocks_each == 1)
-        return s->late_trigger || (share_of(p, 1) > HALF_SHARE_KIB && !leaves_half(p)) ? 0 : 2;
+        return s->late_trigger || (p->batch == 1 && !exceeds(p, 1)) ||
+                       (share_of(p, 1) > HALF_SHARE_KIB && !leaves_half(p))
+                   ? 0
+                   : 2;
     if (!exceeds(p, 3))
         return p->batch == 1 && p->bits == 4 ? 3 : 2;
     return s->warps <= 4 && !s->late_trigger && !exceeds(p, 8) ? 4 : 2;
@@ -259,12 +289,17 @@ bool segue_quant_gemv_rules(const struct segue_quant_gemv_constants *constants,
     const bool ends_part = (constants->flags & SEGUE_QUANT_RESIDUAL) != 0;
     const bool is_wide = (constants->flags & SEGUE_QUANT_SILU_MUL) != 0 && product.batch == 1 &&
                          exceeds(&product, 12) && product.blocks <= SOME_BLOCKS;
+    // Of few columns only where there are few tiles, too: kernels that are all in flight together
+    // disturb each other there, from chain to chain.
     const bool is_tile =
-        !exceeds(&product, 2) && (product.batch > 1 || product.blocks > FEW_BLOCKS);
+        !exceeds(&product, 2) &&
+        (product.batch > 1 || product.blocks > FEW_BLOCKS || !exceeds(&product, 1));
     const bool is_long_tile = product.batch == 1 && settings.blocks_each == 2 &&
                               exceeds(&product, 3) && !exceeds(&product, 4);
-    settings.late_trigger = (is_tile && product.batch <= 4) || is_long_tile ||
-                            (product.batch <= 2 && ends_part) || is_wide;
+    const bool is_late = (is_tile && product.batch <= 4) || is_long_tile || is_late_few(&product) ||
+                         (product.batch <= 2 && ends_part) || is_wide;
+    settings.late_trigger = is_late ? GEMV_TRIGGER_AFTER_WAIT : GEMV_TRIGGER_AT_START;
+    settings.pass_tiles = takes_two_tiles(&product) ? 2 : 0;
     settings.ring_kib = ring_of(&product, &settings);
     settings.blocks_fitting = fitting_of(&product, &settings);
     *out_settings = settings;
