@@ -71,11 +71,12 @@ inline float4 make_float4(float x, float y, float z, float w)
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-template <typename A, typename B> inline auto min(A a, B b) -> decltype(a < b ? a : b)
+// Of values: of the names a and b, which are of one type mostly, it would be a reference to one.
+template <typename A, typename B> inline auto min(A a, B b) -> decltype(true ? A() : B())
 {
     return a < b ? a : b;
 }
-template <typename A, typename B> inline auto max(A a, B b) -> decltype(a < b ? b : a)
+template <typename A, typename B> inline auto max(A a, B b) -> decltype(true ? A() : B())
 {
     return a < b ? b : a;
 }
