@@ -2,13 +2,13 @@
 // A token drawn from the `top_k` largest logits, with probabilities as exp(logit / temperature).
 // The same numbers, seed and position give the same token.
 //
-// Every 2048 logits are an item: the block that has it looks for a bound that enough threads'
-// largest keys reach, halving bit by bit the range that it lies in; keys that reach it, not many
-// more than are wanted, are put in order by counting how many are larger than each. The last block
-// to arrive does the same with all items' candidates, and draws: one uniform number of
-// Philox4x32-10 (J. Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) with the
-// seed as key and the position as counter. Keys are distinct, so which candidates there are, and
-// their order, depends on nothing but the logits.
+// Every 2048 logits are an item: the block that has it looks for a bound that the largest keys of
+// enough pairs of threads reach; keys that reach it, not many more than are wanted, are put in
+// order. Both are done by counting how many keys are larger than each. The last block to arrive
+// does the same with all items' candidates, and draws: one uniform number of Philox4x32-10 (J.
+// Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) with the seed as key and the
+// position as counter. Keys are distinct, so which candidates there are, and their order, depends
+// on nothing but the logits.
 
 #define MAX_TOP_K 64u
 // Candidates that the last block takes at a time, beside those it has.

@@ -4,12 +4,12 @@
 //
 // A warp owns a range of columns and walks down the tiles of its thread block, so that its x stays
 // where it is; with many vectors it takes several tiles at a time, so that x is read less often,
-// and other warps take other tiles. The warps' sums of a tile meet in shared memory and are added
-// in the order of the columns. Weights come in slots of a ring that each warp fills for itself, in
-// shared memory; what fits of them is on its way before the kernel waits for the one before it in
-// the graph, since weights are constant. Sixteen rows of weights are the A operand of a matrix
-// instruction, the vectors its B operand; weights are exact there, and scales are applied to sums
-// in f32.
+// and other warps take other tiles; with one it may, so that sums do not wait for each other. The
+// warps' sums of a tile meet in shared memory and are added in the order of the columns. Weights
+// come in slots of a ring that each warp fills for itself, in shared memory; what fits of them is
+// on its way before the kernel waits for the one before it in the graph, since weights are
+// constant. Sixteen rows of weights are the A operand of a matrix instruction, the vectors its B
+// operand; weights are exact there, and scales are applied to sums in f32.
 //
 // Options: ROWS, COLUMNS, BITS, GROUP, SCALE_TYPE, ZERO, PAIR_STRIDE, BATCH, X_TYPE, OUT_TYPE,
 // FLAGS, HEADS, KV_HEADS as in struct segue_quant_gemv_constants; ENTRY, the kernel's name; BYTES,

@@ -35,6 +35,8 @@
 #define X_REGISTER_BLOCKS 2
 /** Blocks of a warp and tile of which several tiles are taken at a time. */
 #define MOST_PASS_BLOCKS 2
+/** Where fewer do not fit, none do. */
+#define FEWEST_WARPS 4
 /** Floats of sums of a round. */
 #define ROUND_FLOATS 4096
 /** More tiles than that for each multiprocessor are many, and very many. */
@@ -292,12 +294,12 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
         (uint64_t)tiles_each * plan->warps * warp_blocks * work->layout.block_bytes;
     if (other_bytes >= most_bytes)
         return false;
-    // A slot's barrier takes 8 bytes.
     uint32_t leaving_bytes = most_bytes;
     if (work->settings && work->settings->blocks_fitting > 1)
         leaving_bytes = most_bytes_for(work->device, work->settings->blocks_fitting);
     if (leaving_bytes < other_bytes + SMALL_RING_BYTES)
         leaving_bytes = most_bytes;
+    // A slot's barrier takes 8 bytes.
     const uint32_t left_bytes = (leaving_bytes - other_bytes) / 1024 * 1016;
     const uint32_t bytes = minimum(ring_bytes(work, plan, share_bytes), left_bytes);
     const bool fits = share_bytes <= SHARE_RING_BYTES;
@@ -355,6 +357,56 @@ static uint32_t fitting_of(const struct work *work, const struct gemv_plan *plan
     return of_two <= 3 ? maximum(of_two, 2) : divide_up(plan->grid, work->processors);
 }
 
+static bool choose_for_warps(const struct work *work, uint32_t warps, struct gemv_plan *out_plan)
+{
+    const struct segue_quant_gemv_constants *constants = work->constants;
+    const struct gemv_settings *settings = work->settings;
+    struct gemv_plan plan = {
+        .row_warps = 1,
+        .pass_tiles = 1,
+        .sum_buffers = 2,
+        .warps = warps,
+        .resident = work->batch > 16 ? 1 : 2,
+    };
+    const uint32_t x_bytes = choose_x(work, &plan);
+    plan.grid = minimum(work->tiles, work->processors * (has_two_each(work, &plan) ? 2 : 1));
+    const uint32_t tiles_each = divide_up(work->tiles, plan.grid);
+    // In a decoder, what adds a residual and what has many rows is followed by a product whose
+    // weights would come before this one's x.
+    const bool ends_part = (constants->flags & SEGUE_QUANT_RESIDUAL) != 0;
+    const bool one_tile = work->tiles <= work->processors;
+    const bool is_wide =
+        work->batch == 1 && work->many && !work->very_many && work->blocks <= SOME_BLOCKS;
+    plan.late_trigger = work->batch <= 2 && (one_tile || ends_part || is_wide)
+                            ? GEMV_TRIGGER_AFTER_WAIT
+                            : GEMV_TRIGGER_AT_START;
+    if (settings)
+        plan.late_trigger = settings->late_trigger;
+    plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work->batch > 8 && work->many;
+
+    const uint32_t tile_floats =
+        plan.warps * work->batch * GEMV_VECTOR_SUMS(work->batch, plan.bytes);
+    // Where x takes none, there is room for what sums are apart.
+    const uint32_t round_floats =
+        x_bytes == 0 ? ROUND_FLOATS / TILE_ROWS * GEMV_VECTOR_SUMS(work->batch, plan.bytes)
+                     : ROUND_FLOATS;
+    plan.round_tiles =
+        minimum(tiles_each, tile_floats < round_floats ? round_floats / tile_floats : 1);
+    const uint32_t sums_bytes = 2 * plan.round_tiles * tile_floats * 4;
+    bool good = choose_slots(work, sums_bytes + x_bytes, &plan);
+    if (!good && !plan.bytes && !(constants->flags & SEGUE_QUANT_NORM)) {
+        plan.x_place = GEMV_X_GLOBAL;
+        good = choose_slots(work, sums_bytes, &plan);
+    }
+    const uint32_t fitting = fitting_of(work, &plan);
+    if (work->roomy && fitting != 0)
+        plan.shared_bytes =
+            maximum(plan.shared_bytes, most_bytes_for(work->device, fitting + 1) + 128);
+    if (good)
+        *out_plan = plan;
+    return good;
+}
+
 bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *constants,
                                   const struct segue_device_info *device,
                                   const struct gemv_settings *settings, struct gemv_plan *out_plan)
@@ -364,48 +416,14 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
         return true;
     }
     const struct work work = work_of(constants, device, settings);
-    struct gemv_plan plan = {
-        .row_warps = 1,
-        .pass_tiles = 1,
-        .sum_buffers = 2,
-        .warps = settings ? settings->warps : choose_warps(work.blocks, most_warps(&work)),
-        .resident = work.batch > 16 ? 1 : 2,
-    };
-    const uint32_t x_bytes = choose_x(&work, &plan);
-    plan.grid = minimum(work.tiles, work.processors * (has_two_each(&work, &plan) ? 2 : 1));
-    const uint32_t tiles_each = divide_up(work.tiles, plan.grid);
-    // In a decoder, what adds a residual and what has many rows is followed by a product whose
-    // weights would come before this one's x.
-    const bool ends_part = (constants->flags & SEGUE_QUANT_RESIDUAL) != 0;
-    const bool one_tile = work.tiles <= work.processors;
-    const bool is_wide =
-        work.batch == 1 && work.many && !work.very_many && work.blocks <= SOME_BLOCKS;
-    plan.late_trigger = work.batch <= 2 && (one_tile || ends_part || is_wide)
-                            ? GEMV_TRIGGER_AFTER_WAIT
-                            : GEMV_TRIGGER_AT_START;
-    if (settings)
-        plan.late_trigger = settings->late_trigger;
-    plan.wants_cache = plan.x_place == GEMV_X_GLOBAL && work.batch > 8 && work.many;
-
-    const uint32_t tile_floats = plan.warps * work.batch * GEMV_VECTOR_SUMS(work.batch, plan.bytes);
-    // Where x takes none, there is room for what sums are apart.
-    const uint32_t round_floats =
-        x_bytes == 0 ? ROUND_FLOATS / TILE_ROWS * GEMV_VECTOR_SUMS(work.batch, plan.bytes)
-                     : ROUND_FLOATS;
-    plan.round_tiles =
-        minimum(tiles_each, tile_floats < round_floats ? round_floats / tile_floats : 1);
-    const uint32_t sums_bytes = 2 * plan.round_tiles * tile_floats * 4;
-    bool good = choose_slots(&work, sums_bytes + x_bytes, &plan);
-    if (!good && !plan.bytes && !(constants->flags & SEGUE_QUANT_NORM)) {
-        plan.x_place = GEMV_X_GLOBAL;
-        good = choose_slots(&work, sums_bytes, &plan);
+    uint32_t warps = settings ? settings->warps : choose_warps(work.blocks, most_warps(&work));
+    // Fewer warps have fewer slots, on devices with little shared memory.
+    while (!choose_for_warps(&work, warps, out_plan)) {
+        if (settings || warps <= FEWEST_WARPS)
+            return false;
+        warps /= 2;
     }
-    const uint32_t fitting = fitting_of(&work, &plan);
-    if (work.roomy && fitting != 0)
-        plan.shared_bytes = maximum(plan.shared_bytes, most_bytes_for(device, fitting + 1) + 128);
-    if (good)
-        *out_plan = plan;
-    return good;
+    return true;
 }
 
 bool segue_quant_gemv_choose(const struct segue_quant_gemv_constants *constants,

@@ -9,7 +9,7 @@
 #include <segue/device.h>
 #include <segue/quant.h>
 
-/** Where a warp has its part of x; values as in gemv.cu. */
+/** Where a warp has its part of x; values as in gemv_common.cu. */
 enum gemv_x_place {
     GEMV_X_SHARED = 0,
     GEMV_X_REGISTERS = 1,
@@ -17,7 +17,7 @@ enum gemv_x_place {
 };
 
 /** When the next kernel may start, so that its weights do not come before this one's x; values as
- * in gemv.cu. */
+ * in gemv_common.cu. */
 enum gemv_trigger {
     GEMV_TRIGGER_AT_START = 0,
     /** Once this one's dependency is there. */
@@ -69,8 +69,8 @@ struct gemv_settings {
     /** Of a slot at most; 0: as large as lets two of them in, up to four. */
     uint32_t slot_blocks;
     enum gemv_trigger late_trigger;
-    /** Of a warp at a time: 2 or 4, where it has few whole blocks of each and x is split into
-     * bytes; 0: one. */
+    /** Of a warp at a time: 2 or 4, where it has few whole blocks of each, there is one vector, and
+     *  that is split into bytes; 0: one. */
     uint32_t pass_tiles;
 };
 

@@ -50,6 +50,20 @@ static void test_choice(void **state)
     }
 }
 
+/** There are no such kernels, and nothing is divided by that. */
+static void test_sizes_of_no_kernel(void **state)
+{
+    (void)state;
+    const struct segue_gqa_decode_constants constants = {
+        .heads = 32, .kv_heads = 8, .capacity = 1 << 17, .splits = 4};
+    static const uint32_t head_sizes[] = {0, 2048};
+    for (size_t i = 0; i < 2; i++) {
+        struct segue_gqa_decode_sizes sizes = {1, 1, 1};
+        segue_gqa_long_get_sizes(&constants, head_sizes[i], &sizes);
+        assert_int_equal(sizes.grid, 0);
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -156,6 +170,7 @@ int main(void)
         return unprepared;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_sizes_of_no_kernel),
         cmocka_unit_test(test_refusals),
         segue_test_case(test_recording),
     };

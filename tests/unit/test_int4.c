@@ -2,6 +2,7 @@
 // Quantised matrices in C: the packed layout against numbers worked out by hand, unpacking as the
 // inverse of packing, and the product's reference against double precision.
 #include "gemv.h"
+#include "gemv_plan.h"
 #include "int4_cases.h"
 #include "layout.h"
 #include "pack.h"
@@ -305,12 +306,51 @@ static void test_flags_of_a_launch(void **state)
     assert_int_equal(count_ranges("segue_quant_gemv_21", &constants, 10), 0);
 }
 
+/** Bits 4 and 8, each kind of zero, scales of two and of four bytes, groups of 32, 128 and a row.
+ */
+static struct segue_quant_gemv_constants any_kind(uint32_t i)
+{
+    static const uint32_t groups[] = {32, 128, 4096};
+    return (struct segue_quant_gemv_constants){
+        .rows = 28672,
+        .columns = 4096,
+        .bits = i % 2 ? 8 : 4,
+        .group_size = groups[i / 16 % 3],
+        .scale_type = i / 2 % 2 ? SEGUE_QUANT_F32 : SEGUE_QUANT_BF16,
+        .zero = i / 4 % 4,
+        .activation_type = SEGUE_QUANT_BF16,
+        .result_type = SEGUE_QUANT_BF16,
+    };
+}
+
+/** Without a norm nothing has to be in shared memory, so little of it is no reason to refuse. */
+static void test_plans_for_little_shared_memory(void **state)
+{
+    (void)state;
+    const struct segue_device_info device = {.multiprocessor_count = 108,
+                                             .max_shared_memory_bytes = 99 << 10};
+    for (uint32_t i = 0; i < 48; i++) {
+        struct segue_quant_gemv_constants constants = any_kind(i);
+        for (constants.batch = 1; constants.batch <= 64; constants.batch++) {
+            struct gemv_plan plan;
+            if (!segue_quant_gemv_choose(&constants, &device, &plan))
+                fail_msg("kind %u, %u vectors: no plan", i, constants.batch);
+            assert_true(plan.shared_bytes <= device.max_shared_memory_bytes);
+            assert_true(plan.warps > 0 && plan.slots > 0 && plan.round_tiles > 0);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout_by_hand), cmocka_unit_test(test_layout_of_bytes_by_hand),
-        cmocka_unit_test(test_packing),        cmocka_unit_test(test_product),
-        cmocka_unit_test(test_heads),          cmocka_unit_test(test_flags_of_a_launch),
+        cmocka_unit_test(test_layout_by_hand),
+        cmocka_unit_test(test_layout_of_bytes_by_hand),
+        cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_product),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_flags_of_a_launch),
+        cmocka_unit_test(test_plans_for_little_shared_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -204,7 +204,8 @@ SEGUE_API void segue_gqa_decode_get_sizes(const struct segue_gqa_decode_constant
                                           uint32_t head_size,
                                           struct segue_gqa_decode_sizes *out_sizes);
 
-/** The same of the SEGUE_DECODE_GQA_LONG kernels. Thread-safe. */
+/** The same of the SEGUE_DECODE_GQA_LONG kernels; all 0 where there is none for head_size, too.
+ *  Thread-safe. */
 SEGUE_API void segue_gqa_long_get_sizes(const struct segue_gqa_decode_constants *constants,
                                         uint32_t head_size,
                                         struct segue_gqa_decode_sizes *out_sizes);
