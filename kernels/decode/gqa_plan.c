@@ -33,11 +33,6 @@ static uint32_t units_of(const struct segue_gqa_decode_constants *constants, uin
     return groups_of(constants) / band_of(constants, head_size);
 }
 
-static bool is_head_size(uint32_t head_size)
-{
-    return head_size == 64 || head_size == 128 || head_size == 256;
-}
-
 /** Whether kernels and sizes can be told of them at all. */
 static bool is_sound(const struct segue_gqa_decode_constants *constants)
 {
@@ -127,7 +122,8 @@ void segue_gqa_long_get_sizes(const struct segue_gqa_decode_constants *constants
                               uint32_t head_size, struct segue_gqa_decode_sizes *out_sizes)
 {
     *out_sizes = (struct segue_gqa_decode_sizes){0};
-    if (!is_sound(constants) || !is_head_size(head_size))
+    if (!is_sound(constants) ||
+        segue_gqa_decode_kernel(head_size, false) == SEGUE_DECODE_KERNEL_COUNT)
         return;
     const uint64_t units = units_of(constants, head_size);
     const uint64_t band = band_of(constants, head_size);
@@ -142,7 +138,8 @@ void segue_gqa_long_get_sizes(const struct segue_gqa_decode_constants *constants
 uint32_t segue_gqa_long_splits(const struct segue_gqa_decode_constants *constants,
                                uint32_t head_size, uint32_t multiprocessor_count)
 {
-    if (!is_sound(constants) || !is_head_size(head_size))
+    if (!is_sound(constants) ||
+        segue_gqa_decode_kernel(head_size, false) == SEGUE_DECODE_KERNEL_COUNT)
         return 1;
     // One block a multiprocessor.
     return limit_splits(multiprocessor_count / units_of(constants, head_size), constants);

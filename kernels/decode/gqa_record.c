@@ -4,8 +4,6 @@
 
 #include "layout.h"
 
-#include <inttypes.h>
-
 /** Rows of a cache from which on the kernels for long contexts read it. */
 #define LONG_CAPACITY 16384u
 /** All bindings in order, and the one that only fp8 has. */
@@ -68,19 +66,6 @@ segue_status segue_gqa_decode_choose(const struct segue_gqa_decode_constants *co
     return SEGUE_OK;
 }
 
-/** The part of a reference that a binding needs. Whether it is there is for recording to say. */
-static segue_status fit(const char *what, struct segue_buffer_ref given, uint64_t size_bytes,
-                        struct segue_buffer_ref *out_ref)
-{
-    if (given.length_bytes < size_bytes)
-        return quant_fail(NULL, SEGUE_OUT_OF_RANGE,
-                          "attention: %s has %" PRIu64 " bytes; it needs %" PRIu64, what,
-                          given.length_bytes, size_bytes);
-    given.length_bytes = size_bytes;
-    *out_ref = given;
-    return SEGUE_OK;
-}
-
 static segue_status fit_all(const struct segue_gqa_decode *attention,
                             const struct segue_gqa_decode_buffers *buffers,
                             struct segue_buffer_ref refs[MAX_BINDINGS], uint32_t *out_count)
@@ -107,8 +92,8 @@ static segue_status fit_all(const struct segue_gqa_decode *attention,
     for (uint32_t i = 0; i < MAX_BINDINGS; i++) {
         if (i == SCALES && !attention->fp8)
             continue;
-        const segue_status status =
-            fit(given[i].name, given[i].ref, given[i].size_bytes, &refs[count]);
+        const segue_status status = segue_quant_fit("attention", given[i].name, given[i].ref,
+                                                    given[i].size_bytes, &refs[count]);
         if (status != SEGUE_OK)
             return status;
         count++;

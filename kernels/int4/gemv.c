@@ -9,7 +9,6 @@
 
 #include <segue/device.h>
 
-#include <inttypes.h>
 #include <stdio.h>
 
 static segue_status refuse_flags(segue_device *device, const struct segue_quant_gemv_params *params,
@@ -171,20 +170,6 @@ void segue_quant_gemv_destroy(struct segue_quant_gemv *gemv)
         gemv->executable = NULL;
 }
 
-/** The part of a reference that the binding needs. Whether it is there is for recording to say;
- *  what is too short stays so, and is refused here. */
-static segue_status fit(const char *what, struct segue_buffer_ref given, uint64_t size_bytes,
-                        struct segue_buffer_ref *out_ref)
-{
-    if (given.length_bytes < size_bytes)
-        return quant_fail(NULL, SEGUE_OUT_OF_RANGE,
-                          "product: %s has %" PRIu64 " bytes; it needs %" PRIu64, what,
-                          given.length_bytes, size_bytes);
-    given.length_bytes = size_bytes;
-    *out_ref = given;
-    return SEGUE_OK;
-}
-
 segue_status segue_quant_cmd_gemv(segue_command_buffer *command_buffer,
                                   const struct segue_quant_gemv *gemv,
                                   const struct segue_quant_gemv_buffers *buffers)
@@ -219,8 +204,8 @@ segue_status segue_quant_cmd_gemv(segue_command_buffer *command_buffer,
     const uint32_t count = segue_quant_gemv_bindings(gemv->constants.flags, bindings);
     for (uint32_t i = 0; i < count; i++) {
         const enum gemv_binding binding = bindings[i];
-        const segue_status status =
-            fit(given[binding].name, given[binding].ref, sizes[binding], &refs[i]);
+        const segue_status status = segue_quant_fit("product", given[binding].name,
+                                                    given[binding].ref, sizes[binding], &refs[i]);
         if (status != SEGUE_OK)
             return status;
     }

@@ -50,21 +50,6 @@
 #define LONGER_BLOCKS 128
 #define MOST_SPLIT_BLOCKS 256
 
-static uint32_t divide_up(uint32_t value, uint32_t by)
-{
-    return (value + by - 1) / by;
-}
-
-static uint32_t maximum(uint32_t a, uint32_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint32_t minimum(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /** The most warps, up to `most`, that share the blocks evenly; up to eight, unevenly, where few
  * could.
  */
@@ -76,13 +61,13 @@ static uint32_t choose_warps(uint32_t blocks, uint32_t most)
         if (blocks % warps == 0)
             return warps;
     }
-    return minimum(most, 8);
+    return gemv_minimum(most, 8);
 }
 
 /** The largest number up to `most` that divides the blocks. */
 static uint32_t choose_slot_blocks(uint32_t warp_blocks, uint32_t most)
 {
-    uint32_t blocks = minimum(warp_blocks, most);
+    uint32_t blocks = gemv_minimum(warp_blocks, most);
     while (warp_blocks % blocks != 0)
         blocks--;
     return blocks;
@@ -109,7 +94,7 @@ static uint32_t block_sums(const struct segue_quant_gemv_constants *c,
 static uint32_t byte_x_bytes(uint32_t batch, const struct gemv_plan *plan, uint32_t warp_blocks,
                              uint32_t sums)
 {
-    const uint32_t parts = divide_up(batch * 2, 8);
+    const uint32_t parts = gemv_divide_up(batch * 2, 8);
     return plan->warps * warp_blocks * (256 * batch + sums * parts * 32) + plan->warps * batch * 4;
 }
 
@@ -142,7 +127,7 @@ static struct work work_of(const struct segue_quant_gemv_constants *constants,
         .constants = constants,
         .device = device,
         .batch = constants->batch,
-        .tiles = divide_up(constants->rows, TILE_ROWS),
+        .tiles = gemv_divide_up(constants->rows, TILE_ROWS),
         .processors = (uint32_t)device->multiprocessor_count,
         .roomy = device->max_shared_memory_bytes >= SHARED_BYTES,
         .settings = settings,
@@ -197,7 +182,7 @@ static uint32_t choose_x(const struct work *work, struct gemv_plan *plan)
 {
     const struct segue_quant_gemv_constants *c = work->constants;
     const bool norm = (c->flags & SEGUE_QUANT_NORM) != 0;
-    const uint32_t warp_blocks = divide_up(work->blocks, plan->warps);
+    const uint32_t warp_blocks = gemv_divide_up(work->blocks, plan->warps);
     const uint32_t sums = block_sums(c, &work->layout);
     const uint32_t in_bytes = byte_x_bytes(work->batch, plan, warp_blocks, sums);
     // Beside a number that is far larger, the others of a warp's part lose as much together as bf16
@@ -206,7 +191,7 @@ static uint32_t choose_x(const struct work *work, struct gemv_plan *plan)
     plan->bytes =
         is_exact && splits_x(work) && in_bytes <= (work->roomy ? 2 * X_BYTES : 2 * SMALL_X_BYTES);
     if (plan->bytes) {
-        const uint32_t parts = divide_up(work->batch * 2, 8);
+        const uint32_t parts = gemv_divide_up(work->batch * 2, 8);
         const uint32_t kept = warp_blocks * parts * (8 + 2 * sums);
         const uint32_t most = plan->warps <= 8 ? X_REGISTERS : X_REGISTERS_OF_MANY;
         // One vector's is read so fast that registers are better left to the next kernel.
@@ -236,7 +221,8 @@ static uint32_t ring_bytes(const struct work *work, const struct gemv_plan *plan
         const bool short_share = work->blocks <= FEW_BLOCKS
                                      ? !work->very_many
                                      : work->blocks <= SOME_BLOCKS && !work->many;
-        return short_share ? SHARED_RING_BYTES : minimum(RING_BYTES, plan->warps * WARP_RING_BYTES);
+        return short_share ? SHARED_RING_BYTES
+                           : gemv_minimum(RING_BYTES, plan->warps * WARP_RING_BYTES);
     }
     if (plan->late_trigger && is_short_and_wide(work))
         return LATE_RING_BYTES;
@@ -270,7 +256,7 @@ static void choose_passes(const struct work *work, uint32_t tiles_each, uint32_t
     if (!work->settings || work->batch != 1 || !plan->bytes || work->layout.per_row ||
         work->blocks % plan->warps != 0 || warp_blocks > MOST_PASS_BLOCKS)
         return;
-    const uint32_t tiles = maximum(work->settings->pass_tiles, 1);
+    const uint32_t tiles = gemv_maximum(work->settings->pass_tiles, 1);
     const uint32_t slot_bytes = tiles * plan->warps * warp_blocks * work->layout.block_bytes;
     const uint32_t slots = tiles_each > tiles ? 2 : 1;
     if (tiles == 1 || tiles > tiles_each || ring_bytes < slots * slot_bytes)
@@ -288,8 +274,8 @@ static void choose_passes(const struct work *work, uint32_t tiles_each, uint32_t
 static bool choose_slots(const struct work *work, uint32_t other_bytes, struct gemv_plan *plan)
 {
     const uint32_t most_bytes = work->roomy ? SHARED_BYTES : SMALL_SHARED_BYTES;
-    const uint32_t warp_blocks = divide_up(work->blocks, plan->warps);
-    const uint32_t tiles_each = divide_up(work->tiles, plan->grid);
+    const uint32_t warp_blocks = gemv_divide_up(work->blocks, plan->warps);
+    const uint32_t tiles_each = gemv_divide_up(work->tiles, plan->grid);
     const uint64_t share_bytes =
         (uint64_t)tiles_each * plan->warps * warp_blocks * work->layout.block_bytes;
     if (other_bytes >= most_bytes)
@@ -301,7 +287,7 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
         leaving_bytes = most_bytes;
     // A slot's barrier takes 8 bytes.
     const uint32_t left_bytes = (leaving_bytes - other_bytes) / 1024 * 1016;
-    const uint32_t bytes = minimum(ring_bytes(work, plan, share_bytes), left_bytes);
+    const uint32_t bytes = gemv_minimum(ring_bytes(work, plan, share_bytes), left_bytes);
     const bool fits = share_bytes <= SHARE_RING_BYTES;
     const bool one_tile = plan->late_trigger && tiles_each == 1;
     const uint32_t given = work->settings ? work->settings->slot_blocks : 0;
@@ -312,10 +298,10 @@ static bool choose_slots(const struct work *work, uint32_t other_bytes, struct g
     choose_passes(work, tiles_each, bytes, plan);
     const uint32_t row_bytes =
         plan->warps * plan->pass_tiles * plan->slot_blocks * work->layout.block_bytes;
-    const uint32_t needed =
-        divide_up(tiles_each, plan->pass_tiles) * divide_up(warp_blocks, plan->slot_blocks);
+    const uint32_t needed = gemv_divide_up(tiles_each, plan->pass_tiles) *
+                            gemv_divide_up(warp_blocks, plan->slot_blocks);
     const uint32_t fitting = bytes / row_bytes;
-    plan->slots = minimum(needed, fitting < 2 ? 2 : fitting);
+    plan->slots = gemv_minimum(needed, fitting < 2 ? 2 : fitting);
     plan->shared_bytes =
         plan->slots * row_bytes + (plan->warps * plan->slots + 1) / 2 * 16 + other_bytes;
     return plan->shared_bytes <= most_bytes;
@@ -353,8 +339,8 @@ static uint32_t fitting_of(const struct work *work, const struct gemv_plan *plan
         return work->settings->blocks_fitting;
     if (plan->late_trigger || plan->wants_cache)
         return 0;
-    const uint32_t of_two = divide_up(2 * plan->grid, work->processors);
-    return of_two <= 3 ? maximum(of_two, 2) : divide_up(plan->grid, work->processors);
+    const uint32_t of_two = gemv_divide_up(2 * plan->grid, work->processors);
+    return of_two <= 3 ? gemv_maximum(of_two, 2) : gemv_divide_up(plan->grid, work->processors);
 }
 
 static bool choose_for_warps(const struct work *work, uint32_t warps, struct gemv_plan *out_plan)
@@ -369,8 +355,8 @@ static bool choose_for_warps(const struct work *work, uint32_t warps, struct gem
         .resident = work->batch > 16 ? 1 : 2,
     };
     const uint32_t x_bytes = choose_x(work, &plan);
-    plan.grid = minimum(work->tiles, work->processors * (has_two_each(work, &plan) ? 2 : 1));
-    const uint32_t tiles_each = divide_up(work->tiles, plan.grid);
+    plan.grid = gemv_minimum(work->tiles, work->processors * (has_two_each(work, &plan) ? 2 : 1));
+    const uint32_t tiles_each = gemv_divide_up(work->tiles, plan.grid);
     // In a decoder, what adds a residual and what has many rows is followed by a product whose
     // weights would come before this one's x.
     const bool ends_part = (constants->flags & SEGUE_QUANT_RESIDUAL) != 0;
@@ -391,7 +377,7 @@ static bool choose_for_warps(const struct work *work, uint32_t warps, struct gem
         x_bytes == 0 ? ROUND_FLOATS / TILE_ROWS * GEMV_VECTOR_SUMS(work->batch, plan.bytes)
                      : ROUND_FLOATS;
     plan.round_tiles =
-        minimum(tiles_each, tile_floats < round_floats ? round_floats / tile_floats : 1);
+        gemv_minimum(tiles_each, tile_floats < round_floats ? round_floats / tile_floats : 1);
     const uint32_t sums_bytes = 2 * plan.round_tiles * tile_floats * 4;
     bool good = choose_slots(work, sums_bytes + x_bytes, &plan);
     if (!good && !plan.bytes && !(constants->flags & SEGUE_QUANT_NORM)) {
@@ -401,7 +387,7 @@ static bool choose_for_warps(const struct work *work, uint32_t warps, struct gem
     const uint32_t fitting = fitting_of(work, &plan);
     if (work->roomy && fitting != 0)
         plan.shared_bytes =
-            maximum(plan.shared_bytes, most_bytes_for(work->device, fitting + 1) + 128);
+            gemv_maximum(plan.shared_bytes, most_bytes_for(work->device, fitting + 1) + 128);
     if (good)
         *out_plan = plan;
     return good;
@@ -412,7 +398,8 @@ bool segue_quant_gemv_choose_with(const struct segue_quant_gemv_constants *const
                                   const struct gemv_settings *settings, struct gemv_plan *out_plan)
 {
     if (!settings && segue_quant_gemv_choose_wide(constants, device, out_plan)) {
-        out_plan->shared_bytes = maximum(out_plan->shared_bytes, most_bytes_for(device, 3) + 128);
+        out_plan->shared_bytes =
+            gemv_maximum(out_plan->shared_bytes, most_bytes_for(device, 3) + 128);
         return true;
     }
     const struct work work = work_of(constants, device, settings);

@@ -74,6 +74,21 @@ struct gemv_settings {
     uint32_t pass_tiles;
 };
 
+static inline uint32_t gemv_divide_up(uint32_t value, uint32_t by)
+{
+    return (value + by - 1) / by;
+}
+
+static inline uint32_t gemv_minimum(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint32_t gemv_maximum(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
 /** What measured best for that product on that device; NULL: nothing is known of it. Static. */
 const struct gemv_settings *
 segue_quant_gemv_measured(const struct segue_quant_gemv_constants *constants,

@@ -22,16 +22,6 @@
 #define SOME_X_BYTES (64u << 10)
 #define LARGE_X_BYTES (128u << 10)
 
-static uint32_t divide_up(uint32_t value, uint32_t by)
-{
-    return (value + by - 1) / by;
-}
-
-static uint32_t minimum(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /** What choices depend on. */
 struct wide {
     uint32_t batch;
@@ -48,13 +38,13 @@ static void choose_warps(const struct wide *wide, struct gemv_plan *plan)
 {
     const bool two_at_most = wide->is_heavy || wide->batch > MOST_VECTORS ||
                              (wide->batch > SOME_VECTORS && wide->batch <= MANY_VECTORS);
-    plan->pass_tiles = wide->tiles_each > 2 && !two_at_most ? 4 : minimum(wide->tiles_each, 2);
+    plan->pass_tiles = wide->tiles_each > 2 && !two_at_most ? 4 : gemv_minimum(wide->tiles_each, 2);
     plan->row_warps = 1;
     while (plan->row_warps * plan->pass_tiles < wide->tiles_each &&
            plan->row_warps < MOST_ROW_WARPS)
         plan->row_warps *= 2;
     const uint32_t most = (wide->batch > MANY_VECTORS ? 8 : 16) / plan->row_warps;
-    uint32_t column_warps = minimum(most, wide->blocks);
+    uint32_t column_warps = gemv_minimum(most, wide->blocks);
     for (uint32_t warps = column_warps; warps * 2 > most; warps--) {
         if (wide->blocks % warps == 0) {
             column_warps = warps;
@@ -76,7 +66,7 @@ static bool is_wide(const struct wide *wide, uint64_t x_bytes)
 static bool choose_slots(const struct wide *wide, struct gemv_plan *plan)
 {
     const uint32_t column_warps = plan->warps / plan->row_warps;
-    const uint32_t warp_blocks = divide_up(wide->blocks, column_warps);
+    const uint32_t warp_blocks = gemv_divide_up(wide->blocks, column_warps);
     const uint32_t tile_bytes =
         plan->sum_buffers * column_warps * wide->batch * GEMV_VECTOR_SUMS(wide->batch, false) * 4;
     plan->round_tiles = plan->row_warps;
@@ -85,14 +75,14 @@ static bool choose_slots(const struct wide *wide, struct gemv_plan *plan)
         plan->round_tiles += plan->row_warps;
     const uint32_t sums_bytes = plan->round_tiles * tile_bytes;
     const uint32_t left_bytes =
-        sums_bytes < HALF_BYTES ? minimum(HALF_BYTES - sums_bytes, RING_BYTES) : 0;
+        sums_bytes < HALF_BYTES ? gemv_minimum(HALF_BYTES - sums_bytes, RING_BYTES) : 0;
     // A slot's barrier takes 8 bytes.
     const uint32_t row_bytes = plan->warps * (plan->pass_tiles * wide->block_bytes + 8);
     plan->slot_blocks = warp_blocks % 2 == 0 && 2 * 2 * row_bytes <= left_bytes ? 2 : 1;
-    const uint32_t needed = divide_up(wide->tiles_each, plan->row_warps * plan->pass_tiles) *
-                            (divide_up(warp_blocks, plan->slot_blocks));
+    const uint32_t needed = gemv_divide_up(wide->tiles_each, plan->row_warps * plan->pass_tiles) *
+                            (gemv_divide_up(warp_blocks, plan->slot_blocks));
     const uint32_t fitting = left_bytes / (plan->slot_blocks * row_bytes);
-    plan->slots = minimum(needed, fitting < 2 ? 2 : fitting);
+    plan->slots = gemv_minimum(needed, fitting < 2 ? 2 : fitting);
     plan->shared_bytes =
         plan->slots * plan->warps * plan->pass_tiles * plan->slot_blocks * wide->block_bytes +
         (plan->warps * plan->slots + 1) / 2 * 16 + sums_bytes;
@@ -113,9 +103,9 @@ bool segue_quant_gemv_choose_wide(const struct segue_quant_gemv_constants *const
     struct quant_layout layout;
     segue_quant_constants_of(&matrix, &packing);
     segue_quant_layout_of(&packing, &layout);
-    const uint32_t tiles = divide_up(constants->rows, TILE_ROWS);
+    const uint32_t tiles = gemv_divide_up(constants->rows, TILE_ROWS);
     struct gemv_plan plan = {
-        .grid = minimum(tiles, (uint32_t)device->multiprocessor_count),
+        .grid = gemv_minimum(tiles, (uint32_t)device->multiprocessor_count),
         .x_place = GEMV_X_GLOBAL,
         .sum_buffers = constants->batch > MANY_VECTORS ? 1 : 2,
         .resident = 1,
@@ -123,7 +113,7 @@ bool segue_quant_gemv_choose_wide(const struct segue_quant_gemv_constants *const
     const struct wide wide = {
         .batch = constants->batch,
         .blocks = layout.blocks,
-        .tiles_each = divide_up(tiles, plan.grid),
+        .tiles_each = gemv_divide_up(tiles, plan.grid),
         .block_bytes = layout.block_bytes,
         .is_heavy = constants->bits == 8 || constants->zero == SEGUE_QUANT_ZERO_OFFSETS ||
                     constants->zero == SEGUE_QUANT_ZERO_MIDDLE_OFFSETS,

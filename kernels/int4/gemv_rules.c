@@ -39,11 +39,6 @@ struct product {
     uint32_t processors;
 };
 
-static uint32_t minimum(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /** More tiles than `half_count` halves for each multiprocessor. */
 static bool exceeds(const struct product *p, uint32_t half_count)
 {
@@ -98,7 +93,7 @@ static uint32_t blocks_each(const struct product *p)
 static uint32_t slot_of(uint32_t blocks, uint32_t warps)
 {
     const uint32_t each = blocks / warps;
-    uint32_t slot = minimum(each, 4);
+    uint32_t slot = gemv_minimum(each, 4);
     while (each % slot != 0)
         slot--;
     return slot;
@@ -171,7 +166,7 @@ static uint32_t one_tile_ring(const struct product *p)
     if (p->blocks <= FEW_BLOCKS || share <= 48)
         return share;
     // More of it would be before x in the same queues.
-    return minimum(share * 82 / 100, LARGE_RING_KIB);
+    return gemv_minimum(share * 82 / 100, LARGE_RING_KIB);
 }
 
 /** Whether x of several vectors and two slots leave room for the next kernel. */
@@ -187,7 +182,7 @@ static bool leaves_half(const struct product *p)
 static uint32_t two_slots(const struct product *p, const struct gemv_settings *s)
 {
     const uint32_t ring = kib(2ull * s->warps * slot_of(p->blocks, s->warps) * p->block_bytes);
-    return p->bits == 4 ? ring : minimum(ring, WHOLE_SHARE_KIB);
+    return p->bits == 4 ? ring : gemv_minimum(ring, WHOLE_SHARE_KIB);
 }
 
 /** The same where multiprocessors have two thread blocks of this kernel. */
@@ -196,11 +191,11 @@ static uint32_t ring_of_two(const struct product *p, const struct gemv_settings 
     const uint32_t share = share_of(p, 2);
     const uint32_t some = p->bits == 4 ? 48 : MEDIUM_RING_KIB;
     if (!exceeds(p, 3))
-        return minimum(share, some);
+        return gemv_minimum(share, some);
     if (p->batch > 1)
         return p->blocks <= FEW_BLOCKS ? 48 : two_slots(p, s);
     if (p->blocks <= FEW_BLOCKS)
-        return minimum(share, kib(2ull * FEW_BLOCKS * p->block_bytes));
+        return gemv_minimum(share, kib(2ull * FEW_BLOCKS * p->block_bytes));
     if (p->blocks % s->warps != 0 || (p->blocks <= SOME_BLOCKS && !exceeds(p, 12)))
         return some;
     return exceeds(p, 4) ? two_slots(p, s) : MEDIUM_RING_KIB;

@@ -3,6 +3,7 @@
 
 #include "number.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -192,5 +193,17 @@ segue_status segue_quant_get_packed_range(const struct segue_quant_matrix *matri
     segue_quant_layout_of(&constants, &layout);
     *out_offset_bytes = (uint64_t)(rows.first / TILE_ROWS) * layout.tile_bytes;
     *out_size_bytes = tile_count(rows.count) * layout.tile_bytes;
+    return SEGUE_OK;
+}
+
+segue_status segue_quant_fit(const char *launch, const char *what, struct segue_buffer_ref given,
+                             uint64_t size_bytes, struct segue_buffer_ref *out_ref)
+{
+    if (given.length_bytes < size_bytes)
+        return quant_fail(NULL, SEGUE_OUT_OF_RANGE,
+                          "%s: %s has %" PRIu64 " bytes; it needs %" PRIu64, launch, what,
+                          given.length_bytes, size_bytes);
+    given.length_bytes = size_bytes;
+    *out_ref = given;
     return SEGUE_OK;
 }

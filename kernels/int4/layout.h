@@ -74,6 +74,11 @@ segue_status segue_quant_raise(segue_device *device, segue_status status, const 
 #define quant_fail(device, status, ...) \
     segue_quant_raise((device), (status), __FILE__, __LINE__, __VA_ARGS__)
 
+/** The part of a reference that a binding of `launch` needs. Whether it is there is for recording
+ * to say; what is too short is refused here. */
+segue_status segue_quant_fit(const char *launch, const char *what, struct segue_buffer_ref given,
+                             uint64_t size_bytes, struct segue_buffer_ref *out_ref);
+
 /** The matrix's name for messages. */
 static inline const char *quant_name(const struct segue_quant_matrix *matrix)
 {
